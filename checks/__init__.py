@@ -1,0 +1,1 @@
+"""Asset checks and the pure decisions behind them: data quality, the release standard, monitoring, experiments."""

@@ -1,0 +1,73 @@
+"""API keys, as hashes with roles, in one `credentials.yaml`. Without that file no key is asked for.
+
+A key is 256 random bits, so a plain SHA-256 of it cannot be guessed back.
+"""
+
+import hmac
+import secrets
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from lake.documents import StrictDocument, sha256, write_file
+from lake.errors import SettingError
+
+CredentialRole = Literal["client", "labeller", "operator", "monitor"]
+
+
+class Credential(StrictDocument, frozen=True, kw_only=True):
+    """Who a key belongs to and what it may do."""
+
+    id: str
+    sha256: str
+    roles: tuple[CredentialRole, ...]
+
+
+class CredentialFile(StrictDocument, frozen=True, kw_only=True):
+    """The file as a whole."""
+
+    credentials: tuple[Credential, ...] = ()
+    format_version: int = 1
+
+
+class Credentials:
+    """The known keys. `open_to_all` when there is no file."""
+
+    def __init__(self, known: tuple[Credential, ...] | None) -> None:
+        self.open_to_all = known is None
+        self._known = known or ()
+
+    @classmethod
+    def read(cls, path: Path) -> "Credentials":
+        """The file's keys; open to all when it is absent. Raises SettingError when it cannot be read."""
+        if not path.exists():
+            return cls(None)
+        return cls(_decode(path).credentials)
+
+    def find(self, key: str) -> Credential | None:
+        """Who this key belongs to, or None. Takes the same time for every key."""
+        digest = sha256(key.encode())
+        found = None
+        for credential in self._known:
+            if hmac.compare_digest(credential.sha256, digest):
+                found = credential
+        return found
+
+
+def add_credential(path: Path, name: str, roles: tuple[CredentialRole, ...]) -> str:
+    """Make a key, keep its hash in the file, and return the key: it is shown only this once."""
+    known = _decode(path) if path.exists() else CredentialFile()
+    if any(credential.id == name for credential in known.credentials):
+        raise SettingError("credential id", name, "one that the file does not have yet")
+    key = secrets.token_urlsafe(32)
+    grown = (*known.credentials, Credential(id=name, sha256=sha256(key.encode()), roles=roles))
+    write_file(path, msgspec.yaml.encode(CredentialFile(credentials=grown)), mode=0o600)
+    return key
+
+
+def _decode(path: Path) -> CredentialFile:
+    try:
+        return msgspec.yaml.decode(path.read_bytes(), type=CredentialFile)
+    except msgspec.MsgspecError as error:
+        raise SettingError(str(path), str(error), "credentials with id, sha256 and roles") from error

@@ -1,0 +1,159 @@
+"""The only door to Delta tables. Each write is a verb that is safe to run twice."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+import msgspec
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from lake.documents import sync_file, sync_folder
+from lake.errors import NotFound, Unavailable
+
+_RETRIES_OF_ONE_COMMIT = 50
+_ATTEMPTS = 5
+_DIGEST = "trainserve.digest"
+
+
+class _File(msgspec.Struct, frozen=True):
+    path: str
+
+
+class _Action(msgspec.Struct, frozen=True):
+    """One line of a Delta log entry, as far as we read it."""
+
+    add: _File | None = None
+
+
+_ACTION = msgspec.json.Decoder(_Action)
+
+
+class Table:
+    """One Delta table of a use case."""
+
+    def __init__(self, lake: str, use_case: str, name: str) -> None:
+        self.use_case = use_case
+        self.name = name
+        self.uri = f"{lake}/{use_case}/{name}"
+
+    def open(self, version: int | None = None) -> DeltaTable:
+        """A handle at the newest version, or at the one named. Raises NotFound."""
+        try:
+            return DeltaTable(self.uri, version=version)
+        except TableNotFoundError as error:
+            raise NotFound("table", f"{self.use_case}/{self.name}", "It appears with its first rows.") from error
+
+    def exists(self) -> bool:
+        """Whether anything was ever written to it."""
+        return DeltaTable.is_deltatable(self.uri)
+
+    def version(self) -> int | None:
+        """The newest version, or None while there is no table."""
+        return self.open().version() if self.exists() else None
+
+    def scan(self, version: int | None = None) -> pl.LazyFrame:
+        """Its rows, lazily, at the newest version or at the one named. Raises NotFound."""
+        return pl.scan_delta(self.open(version))
+
+    def digest(self) -> str | None:
+        """The content digest that the newest `replace` recorded, or None."""
+        if not self.exists():
+            return None
+        for commit in self.open().history(limit=20):
+            if _DIGEST in commit:
+                return str(commit[_DIGEST])
+        return None
+
+    def replace(self, frame: pl.DataFrame, digest: str, metadata: Mapping[str, str] | None = None) -> int:
+        """Make the table hold just this frame; returns its version.
+
+        Safe to run twice: a frame whose digest the newest version already carries is not written again.
+        """
+        if self.exists() and self.digest() == digest:
+            return self.open().version()
+        properties = CommitProperties(
+            custom_metadata={_DIGEST: digest, **(metadata or {})}, max_commit_retries=_RETRIES_OF_ONE_COMMIT
+        )
+        before = self.version()
+        write_deltalake(self.uri, frame, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
+        return self._sync_commits_after(before)
+
+    def append_new(self, frame: pl.DataFrame, key: list[str]) -> int:
+        """Append the rows whose key is not there yet; returns how many were. Safe to run twice. One writer at a time."""
+        if self.exists():
+            known = self.scan().select(key).unique().collect()
+            frame = frame.join(known, on=key, how="anti", nulls_equal=True)
+        if frame.height:
+            properties = CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT)
+            before = self.version()
+            write_deltalake(self.uri, frame, mode="append", schema_mode="merge", commit_properties=properties)
+            self._sync_commits_after(before)
+        return frame.height
+
+    def append_once(self, frame: pl.DataFrame, source: str, partition_by: list[str] | None = None) -> int:
+        """Append a source's rows, each exactly once; returns how many were new.
+
+        `frame` has the column `seq`, which grows by one for each row that the source ever wrote. The table carries the
+        source's highest `seq` as an application transaction, which is a compare-and-swap on the handle that is held:
+        read it, drop the rows at or below it, commit both with that handle; after any failure read and drop again.
+        """
+        if frame.is_empty():
+            return 0
+        self._create(frame, partition_by)
+        failure: DeltaError | OSError | None = None
+        for _ in range(_ATTEMPTS):
+            handle = self.open()
+            known = handle.transaction_version(source)
+            fresh = frame if known is None else frame.filter(pl.col("seq") > known)
+            if fresh.is_empty():
+                # They were committed by a life that may have ended before it synced: which commit is not known.
+                if self._local:
+                    os.sync()
+                return 0
+            high = int(fresh.select(pl.col("seq").max()).item())
+            before = handle.version()
+            try:
+                write_deltalake(
+                    handle,
+                    fresh,
+                    mode="append",
+                    schema_mode="merge",
+                    commit_properties=CommitProperties(
+                        app_transactions=[Transaction(source, high)], max_commit_retries=_RETRIES_OF_ONE_COMMIT
+                    ),
+                )
+            except (DeltaError, OSError) as error:
+                failure = error
+                continue
+            self._sync_commits_after(before)
+            return fresh.height
+        raise Unavailable(f"table {self.use_case}/{self.name}", f"{_ATTEMPTS} commits failed, the last with: {failure}")
+
+    def _create(self, frame: pl.DataFrame, partition_by: list[str] | None) -> None:
+        if not self.exists():
+            write_deltalake(self.uri, frame.clear(), mode="ignore", partition_by=partition_by)
+
+    @property
+    def _local(self) -> bool:
+        return "://" not in self.uri
+
+    def _sync_commits_after(self, before: int | None) -> int:
+        """Fsync the files and log entries of newer commits, which delta-rs does not do; returns the newest version."""
+        version = self.open().version()
+        if self._local:
+            root = Path(self.uri)
+            folders = {root / "_delta_log", root, root.parent}
+            for commit in range(-1 if before is None else before, version):
+                entry = root / "_delta_log" / f"{commit + 1:020}.json"
+                for line in entry.read_bytes().splitlines():
+                    added = _ACTION.decode(line).add
+                    if added is not None and (file := root / unquote(added.path)).exists():
+                        sync_file(file)
+                        folders.add(file.parent)
+                sync_file(entry)
+            for folder in folders:
+                sync_folder(folder)
+        return version

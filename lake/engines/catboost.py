@@ -1,0 +1,69 @@
+"""CatBoost's own engine: rows in, probabilities out, on one thread."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lake.engines import Row
+
+if TYPE_CHECKING:
+    from lake.package import Manifest
+
+NAME = "catboost"
+FILE = "model.cbm"
+
+
+def prepare(rows: Sequence[Row], category_positions: Sequence[int]) -> list[list[Any]]:
+    """Rows as CatBoost takes them: a null category is the empty one, a null number is its own missing value."""
+    prepared = [list(row) for row in rows]
+    for row in prepared:
+        for position in category_positions:
+            if row[position] is None:
+                row[position] = ""
+    return prepared
+
+
+class CatBoostEngine:
+    """A loaded CatBoost model."""
+
+    name = NAME
+
+    def __init__(self, data: bytes, manifest: "Manifest") -> None:
+        import catboost
+
+        self._pool = catboost.Pool
+        self._features = list(manifest.features)
+        self._categories = [index for index, name in enumerate(self._features) if name in manifest.categories]
+        self._task = manifest.task
+        self._model = catboost.CatBoost()
+        self._model.load_model(blob=data)
+
+    def scores(self, rows: Sequence[Row]) -> list[list[float]]:
+        """See `Engine.scores`."""
+        pool = self._pool(
+            prepare(rows, self._categories), cat_features=self._categories, feature_names=self._features, thread_count=1
+        )
+        if self._task == "regression":
+            return [[value] for value in self._model.predict(pool, thread_count=1).tolist()]
+        probabilities = self._model.predict(pool, prediction_type="Probability", thread_count=1).tolist()
+        if self._task == "binary":
+            return [[positive] for _, positive in probabilities]
+        return list(probabilities)
+
+
+def save(model: Any) -> bytes:
+    """The `.cbm` bytes, equal for equal training: the two fields that differ each time are set before saving."""
+    metadata = model.get_metadata()
+    metadata["model_guid"] = "00000000-00000000-00000000-00000000"
+    metadata["train_finish_time"] = "1970-01-01T00:00:00Z"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / FILE
+        model.save_model(os.fspath(path), format="cbm")
+        return path.read_bytes()
+
+
+def load(data: bytes, manifest: "Manifest") -> CatBoostEngine:
+    """The engine from the very bytes that were verified."""
+    return CatBoostEngine(data, manifest)

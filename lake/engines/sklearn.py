@@ -1,0 +1,89 @@
+"""scikit-learn pipelines, kept as skops files and never as pickles.
+
+A pipeline takes one float64 matrix: a category is its position in the manifest's list, NaN when null or unknown, and
+the pipeline itself says which columns are categories. No frame is built to answer a row.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lake.engines import Row
+from lake.errors import VerificationError
+
+if TYPE_CHECKING:
+    from lake.package import Manifest
+
+NAME = "sklearn"
+FILE = "model.skops"
+
+# Types outside skops' own safe list that our pipelines are made of. A file that names any other is not loaded.
+TRUSTED = (
+    "numpy.dtype",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.link.MultinomialLogit",
+    "sklearn._loss.link.IdentityLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss.loss.HalfMultinomialLoss",
+    "sklearn._loss.loss.HalfSquaredError",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+    "sklearn._loss._loss.CyHalfMultinomialLoss",
+    "sklearn._loss._loss.CyHalfSquaredError",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.compose._column_transformer._RemainderColsList",
+)
+
+
+def prepare(rows: Sequence[Row], features: Sequence[str], categories: Mapping[str, Sequence[str]]) -> npt.NDArray[np.float64]:
+    """Rows as a matrix of shape (rows, features)."""
+    matrix = np.empty((len(rows), len(features)), dtype=np.float64)
+    for position, (name, column) in enumerate(zip(features, zip(*rows, strict=True), strict=True)):
+        if name in categories:
+            codes = {category: float(code) for code, category in enumerate(categories[name])}
+            matrix[:, position] = [codes.get(value, np.nan) for value in column]
+        else:
+            matrix[:, position] = [np.nan if value is None else value for value in column]
+    return matrix
+
+
+class SklearnEngine:
+    """A loaded scikit-learn pipeline."""
+
+    name = NAME
+
+    def __init__(self, data: bytes, manifest: "Manifest") -> None:
+        import skops.io
+
+        untrusted = set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED)
+        if untrusted:
+            raise VerificationError(f"the types inside {FILE}", ", ".join(sorted(untrusted)), "only types on the fixed list")
+        self._model: Any = skops.io.loads(data, trusted=list(TRUSTED))
+        self._features = manifest.features
+        self._categories = manifest.categories
+        self._task = manifest.task
+
+    def scores(self, rows: Sequence[Row]) -> list[list[float]]:
+        """See `Engine.scores`."""
+        matrix = prepare(rows, self._features, self._categories)
+        if self._task == "regression":
+            return [[value] for value in self._model.predict(matrix).tolist()]
+        probabilities = self._model.predict_proba(matrix).tolist()
+        if self._task == "binary":
+            return [[positive] for _, positive in probabilities]
+        return list(probabilities)
+
+
+def save(model: object) -> bytes:
+    """The skops bytes. Not byte-stable between trainings, though predictions are bit-equal."""
+    import skops.io
+
+    return bytes(skops.io.dumps(model))
+
+
+def load(data: bytes, manifest: "Manifest") -> SklearnEngine:
+    """The engine from the very bytes that were verified."""
+    return SklearnEngine(data, manifest)

@@ -1,0 +1,100 @@
+"""The evaluation: the evidence about one candidate, a document named by its digest, and the rows that keep it."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+import polars as pl
+
+from lake.delta import Table
+from lake.documents import Document, canonical, sha256
+from lake.errors import NotFound, VerificationError
+from lake.input_schema import Task
+from lake.tables import EVALUATION, EVALUATION_SCHEMA, conform
+
+
+class Estimate(Document, frozen=True, kw_only=True):
+    """One metric on one slice of the holdout, over `n` rows; with a 95 % interval where one was made."""
+
+    metric: str
+    value: float
+    n: int
+    slice: str = "all"
+    low: float | None = None
+    high: float | None = None
+
+
+class Difference(Document, frozen=True, kw_only=True):
+    """A metric against another model on the same rows, candidate minus other, with its 95 % interval over whole days."""
+
+    metric: str
+    other: Literal["base rate", "baseline", "champion"]
+    other_name: str
+    value: float
+    low: float
+    high: float
+    n: int
+    days: int
+
+
+class Evaluation(Document, frozen=True, kw_only=True):
+    """What an approver decides on. `looks` counts the evaluations that have looked at this holdout, this one included."""
+
+    use_case: str
+    candidate: str
+    task: Task
+    package_digest: str
+    model_version: str
+    engine: str
+    dataset_version: int
+    dataset_digest: str
+    split: dict[str, str]
+    trainer: str
+    release_standard_digest: str
+    looks: int
+    estimates: tuple[Estimate, ...]
+    differences: tuple[Difference, ...] = ()
+    format_version: int = 1
+
+    @property
+    def evaluation_id(self) -> str:
+        """The digest of the document: what a decision names."""
+        return sha256(canonical(self))
+
+    def find(self, metric: str, slice_name: str = "all") -> Estimate | None:
+        """The estimate of a metric on a slice, or None."""
+        return next((one for one in self.estimates if one.metric == metric and one.slice == slice_name), None)
+
+
+def append_evaluation(lake: str, evaluation: Evaluation, at_utc: datetime) -> None:
+    """Keep the document. Safe to run twice: its digest is the key."""
+    row = {
+        "evaluation_id": evaluation.evaluation_id,
+        "package_digest": evaluation.package_digest,
+        "candidate": evaluation.candidate,
+        "model_version": evaluation.model_version,
+        "evaluated_at_utc": at_utc,
+        "document": canonical(evaluation).decode(),
+    }
+    frame = conform(pl.DataFrame([row], schema=EVALUATION_SCHEMA), EVALUATION_SCHEMA, EVALUATION)
+    Table(lake, evaluation.use_case, EVALUATION).append_new(frame, ["evaluation_id"])
+
+
+def read_evaluation(lake: str, use_case: str, evaluation_id: str) -> Evaluation:
+    """The document of this digest, checked against it. Raises NotFound, VerificationError."""
+    table = Table(lake, use_case, EVALUATION)
+    rows = table.scan().filter(evaluation_id=evaluation_id).select("document").collect() if table.exists() else None
+    if rows is None or rows.is_empty():
+        raise NotFound("evaluation", evaluation_id, f"Materialize {use_case}/evaluation, and copy the id from its metadata.")
+    document = rows.item(0, 0)
+    if sha256(document.encode()) != evaluation_id:
+        raise VerificationError(f"evaluation {evaluation_id[:12]}", "a row with another digest", evaluation_id)
+    return msgspec.json.decode(document, type=Evaluation)
+
+
+def evaluations(lake: str, use_case: str) -> pl.DataFrame:
+    """All evaluations of a use case, oldest first, without their documents."""
+    table = Table(lake, use_case, EVALUATION)
+    if not table.exists():
+        return EVALUATION_SCHEMA.to_frame().drop("document")
+    return table.scan().drop("document").sort("evaluated_at_utc").collect()

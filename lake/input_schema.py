@@ -1,0 +1,159 @@
+"""The input schema of a use case: what a row is, independent of any one model. It only grows.
+
+A model uses some of the fields; the others name the row (its entity and its time). The schema is stored in the lake
+as `<use_case>/input_schema.json`, so that proxy and shipper know a row without knowing a model.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from lake.documents import DocumentStore, StrictDocument, canonical
+from lake.errors import NotFound, SettingError
+
+FieldType = Literal["category", "integer", "number", "boolean", "timestamp"]
+Task = Literal["binary", "multiclass", "regression"]
+
+INT64_MINIMUM, INT64_MAXIMUM = -(2**63), 2**63 - 1
+
+
+class Field(StrictDocument, frozen=True, kw_only=True):
+    """One field of a row.
+
+    `minimum` and `maximum` are inclusive. `categories` empty means that any text is a category. An unknown category
+    is answered and flagged, or refused. `sensitive` marks what may not be kept in the clear.
+    """
+
+    name: str
+    type: FieldType
+    unit: str = ""
+    description: str = ""
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[str, ...] = ()
+    unknown_category: Literal["flag", "refuse"] = "flag"
+    sensitive: bool = False
+    example: Any = None
+
+    def python_type(self) -> Any:
+        """The msgspec type that accepts exactly the values of this field."""
+        accepted: Any
+        match self.type:
+            case "category" if self.categories and self.unknown_category == "refuse":
+                accepted = Literal[self.categories]
+            case "category":
+                accepted = Annotated[str, msgspec.Meta(max_length=256)]
+            case "boolean":
+                accepted = bool
+            case "timestamp":
+                accepted = Annotated[datetime, msgspec.Meta(tz=True)]
+            case "integer":
+                low = INT64_MINIMUM if self.minimum is None else int(self.minimum)
+                high = INT64_MAXIMUM if self.maximum is None else int(self.maximum)
+                accepted = Annotated[int, msgspec.Meta(ge=low, le=high)]
+            case "number":
+                limits: dict[str, Any] = {"ge": self.minimum, "le": self.maximum}
+                accepted = Annotated[float, msgspec.Meta(**{key: limit for key, limit in limits.items() if limit is not None})]
+        return accepted | None if self.nullable else accepted
+
+    def expectation(self) -> str:
+        """In words, what a value of this field must be."""
+        match self.type:
+            case "category" if self.categories and self.unknown_category == "refuse":
+                words = "one of " + ", ".join(repr(category) for category in self.categories)
+            case "category":
+                words = "text of at most 256 characters"
+            case "boolean":
+                words = "true or false"
+            case "timestamp":
+                words = "a time with its offset, as 2013-07-01T09:30:00Z"
+            case _:
+                words = "an integer" if self.type == "integer" else "a number"
+                if self.minimum is not None or self.maximum is not None:
+                    low = "-inf" if self.minimum is None else f"{self.minimum:g}"
+                    high = "inf" if self.maximum is None else f"{self.maximum:g}"
+                    words += f" within [{low}, {high}]"
+        unit = f" ({self.unit})" if self.unit else ""
+        return f"{words}{unit}" + (", or null" if self.nullable else "")
+
+
+class InputSchema(StrictDocument, frozen=True, kw_only=True):
+    """All fields that a row of a use case may have.
+
+    `event_time` names the timestamp field that says when the row happened; `entity_key` names the fields that, with
+    it, say which thing the row is about. `version` counts its growths.
+    """
+
+    use_case: str
+    task: Task
+    label: str
+    fields: tuple[Field, ...]
+    event_time: str | None = None
+    entity_key: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    version: int = 1
+    format_version: int = 1
+
+    def __post_init__(self) -> None:
+        names = [field.name for field in self.fields]
+        where = f"input schema of {self.use_case!r}"
+        for name in names:
+            if not name.isidentifier():
+                raise SettingError(f"{where}, field name", name, "letters, digits and underscores")
+            if names.count(name) > 1:
+                raise SettingError(f"{where}, field name", name, "each name once")
+        for name in self.entity_key:
+            if name not in names:
+                raise SettingError(f"{where}, entity_key", name, f"one of the fields {names}")
+        if self.event_time is not None and (self.event_time not in names or self.field(self.event_time).type != "timestamp"):
+            raise SettingError(f"{where}, event_time", self.event_time, "the name of a field of type timestamp")
+
+    def field(self, name: str) -> Field:
+        """The field of this name. Raises NotFound."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise NotFound("field", name, f"The input schema of {self.use_case!r} has {[field.name for field in self.fields]}.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all fields, in their order."""
+        return tuple(field.name for field in self.fields)
+
+
+def publish_input_schema(store: DocumentStore, schema: InputSchema) -> None:
+    """Store the schema for proxy and shipper. Refuses to take away or retype a field: logged rows have it."""
+    current = find_input_schema(store, schema.use_case)
+    if current is not None:
+        for old in current.fields:
+            new = next((field for field in schema.fields if field.name == old.name), None)
+            if new is None or new.type != old.type:
+                found = "missing" if new is None else new.type
+                raise SettingError(
+                    f"field {old.name!r} of the input schema of {schema.use_case!r}",
+                    found,
+                    f"{old.type}: an input schema only grows, since logged rows have the field; add a new name instead",
+                )
+    encoded = canonical(schema)
+    if current is None or canonical(current) != encoded:
+        store.put(_path(schema.use_case), encoded)
+
+
+def find_input_schema(store: DocumentStore, use_case: str) -> InputSchema | None:
+    """The stored schema, or None before the first dataset."""
+    encoded = store.find(_path(use_case))
+    return None if encoded is None else msgspec.json.decode(encoded, type=InputSchema)
+
+
+def read_input_schema(store: DocumentStore, use_case: str) -> InputSchema:
+    """The stored schema. Raises NotFound, saying that the dataset writes it."""
+    schema = find_input_schema(store, use_case)
+    if schema is None:
+        raise NotFound("use case", use_case, f"Materialize {use_case}/dataset in Dagster first: it publishes the input schema.")
+    return schema
+
+
+def _path(use_case: str) -> str:
+    return f"{use_case}/input_schema.json"

@@ -1,0 +1,116 @@
+"""The model package: an immutable folder `packages/<digest>/`, sealed once by its candidate.
+
+It holds the model in its native format, `manifest.json`, and `samples.json`: rows with the scores that the trained
+model gave them, to the bit. The digest is over the sorted digests of the files.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from lake.documents import Document, DocumentStore, canonical, sha256
+from lake.engines import Engine, engine_module
+from lake.errors import NotFound, VerificationError
+from lake.input_schema import Task
+
+MANIFEST = "manifest.json"
+SAMPLES = "samples.json"
+
+
+class Manifest(Document, frozen=True, kw_only=True):
+    """What the package is and what it came from. Holds no time, so that training again gives the same digest.
+
+    `features` are the fields of the input schema that the model uses, in the order of its rows; `categories` lists,
+    for each field that the model takes as a category, the values it was trained on.
+    """
+
+    use_case: str
+    candidate: str
+    task: Task
+    engine: str
+    features: tuple[str, ...]
+    categories: dict[str, tuple[str, ...]]
+    classes: tuple[str, ...] = ()
+    seed: int
+    training_parameters: dict[str, Any]
+    source_revision: str
+    dataset_version: int
+    dataset_digest: str
+    split: dict[str, str]
+    input_schema_version: int
+    library_versions: dict[str, str]
+    format_version: int = 1
+
+
+class Sample(Document, frozen=True, kw_only=True):
+    """One sealed row and the scores that the trained model gave it, as hexadecimal floats."""
+
+    row: tuple[Any, ...]
+    scores: tuple[str, ...]
+
+
+class Package(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of a package, checked against its digest."""
+
+    digest: str
+    files: dict[str, bytes]
+    manifest: Manifest
+    samples: tuple[Sample, ...]
+
+    def engine(self) -> Engine:
+        """The model, loaded from these very bytes and warmed up on the sealed samples.
+
+        Raises VerificationError when any score differs from the sealed one by a single bit.
+        """
+        module = engine_module(self.manifest.engine)
+        engine = module.load(self.files[module.FILE], self.manifest)
+        for sample in self.samples:
+            found = _exact(engine.scores([sample.row])[0])
+            if found != sample.scores:
+                raise VerificationError(f"a sealed sample of package {self.digest[:12]}", str(found), str(sample.scores))
+        return engine
+
+
+def package_digest(files: Mapping[str, bytes]) -> str:
+    """SHA-256 over the lines `<sha256>  <name>`, sorted by name."""
+    return sha256("".join(f"{sha256(data)}  {name}\n" for name, data in sorted(files.items())).encode())
+
+
+def seal(store: DocumentStore, manifest: Manifest, model: object, rows: Sequence[Sequence[Any]]) -> Package:
+    """Write the package of a trained model with sealed samples of these rows. Safe to run twice."""
+    module = engine_module(manifest.engine)
+    data = module.save(model)
+    engine = module.load(data, manifest)
+    samples = tuple(Sample(row=tuple(row), scores=_exact(engine.scores([row])[0])) for row in rows)
+    files = {module.FILE: data, MANIFEST: canonical(manifest), SAMPLES: canonical(samples)}
+    digest = package_digest(files)
+    for name, content in files.items():
+        store.put(f"{manifest.use_case}/packages/{digest}/{name}", content)
+    return open_package(store, manifest.use_case, digest)
+
+
+def open_package(store: DocumentStore, use_case: str, digest: str) -> Package:
+    """Read a package and check every byte against its digest. Raises NotFound, VerificationError."""
+    folder = f"{use_case}/packages/{digest}"
+    names = store.names(folder)
+    if not names:
+        raise NotFound("package", digest, f"Expected it in {store.root}/{folder}.")
+    files = {name: store.get(f"{folder}/{name}") for name in names}
+    found = package_digest(files)
+    if found != digest:
+        raise VerificationError(f"package {digest[:12]}", f"bytes with digest {found}", f"digest {digest}")
+    manifest = msgspec.json.decode(files[MANIFEST], type=Manifest)
+    return Package(
+        digest=digest, files=files, manifest=manifest, samples=msgspec.json.decode(files[SAMPLES], type=tuple[Sample, ...])
+    )
+
+
+def copy_package(package: Package, store: DocumentStore) -> None:
+    """Keep a verified package in another store, for a start without the lake. Safe to run twice."""
+    for name, data in package.files.items():
+        store.put(f"{package.manifest.use_case}/packages/{package.digest}/{name}", data)
+
+
+def _exact(scores: Sequence[float]) -> tuple[str, ...]:
+    return tuple(score.hex() for score in scores)

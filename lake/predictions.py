@@ -1,0 +1,120 @@
+"""The rows of the log, predictions and labels: as records in a spool, and as frames for their tables."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+import polars as pl
+import xxhash
+
+from lake.input_schema import InputSchema
+from lake.tables import LABELS, PREDICTIONS, conform, labels_schema, predictions_schema
+
+MAXIMUM_RAW_BYTES = 4096
+
+Purpose = Literal["answer", "shadow"]
+Outcome = Literal["answered", "refused", "failed", "inactive"]
+
+
+class PredictionRecord(msgspec.Struct, array_like=True, tag=PREDICTIONS, kw_only=True, gc=False):
+    """One row of one request, as one arm computed it. Array-like: a field is added at the end, with a default."""
+
+    use_case: str
+    request_id: str
+    row: int
+    arm: str | None
+    client_request_id: str | None
+    event_time_us: int
+    received_at_us: int
+    purpose: Purpose
+    role: str | None
+    release_seq: int | None
+    package_digest: str | None
+    engine: str | None
+    parameters_version: int
+    rule: str | None
+    client_id: str | None
+    routing_key_hash: str | None
+    entity_key_hash: str | None
+    features: Any
+    raw: bytes | None
+    scores: list[float] | None
+    answer: list[float] | None
+    outcome: Outcome
+    status: int
+    attempts: int
+    latency_us: int
+    upstream_latency_us: int | None
+
+
+class LabelRecord(msgspec.Struct, array_like=True, tag=LABELS, kw_only=True, gc=False):
+    """One label as it was received. Names a prediction by `request_id` and `row`, or by entity and event time."""
+
+    use_case: str
+    request_id: str | None
+    row: int | None
+    entity_key_hash: str | None
+    event_time_us: int | None
+    label: float | str
+    observed_at_us: int | None
+    received_at_us: int
+    client_id: str | None
+
+
+Record = PredictionRecord | LabelRecord
+
+encode_record = msgspec.msgpack.Encoder().encode
+decode_record = msgspec.msgpack.Decoder(Record).decode
+
+
+def key_hash(key: str) -> str:
+    """How a client's key or an entity's key stands in a row."""
+    return xxhash.xxh3_128_hexdigest(key.encode())
+
+
+def predictions_frame(
+    records: Sequence[PredictionRecord], spool_id: str, seqs: Sequence[int], schema: InputSchema
+) -> pl.DataFrame:
+    """The rows of `predictions` for these records."""
+    target = predictions_schema(schema)
+    frame = _frame(records, target)
+    return conform(
+        frame.with_columns(
+            pl.Series("spool_id", [spool_id] * len(records), dtype=pl.String),
+            pl.Series("seq", seqs, dtype=pl.Int64),
+            event_date=pl.col("event_time_utc").dt.date(),
+        ),
+        target,
+        PREDICTIONS,
+    )
+
+
+def labels_frame(records: Sequence[LabelRecord], spool_id: str, seqs: Sequence[int], schema: InputSchema) -> pl.DataFrame:
+    """The rows of `labels` for these records."""
+    target = labels_schema(schema)
+    return conform(
+        _frame(records, target).with_columns(
+            pl.Series("spool_id", [spool_id] * len(records), dtype=pl.String), pl.Series("seq", seqs, dtype=pl.Int64)
+        ),
+        target,
+        LABELS,
+    )
+
+
+def latest_labels(labels: pl.LazyFrame) -> pl.LazyFrame:
+    """One label for each prediction that was named by its request: the one received last."""
+    return (
+        labels.filter(pl.col("request_id").is_not_null())
+        .sort("received_at_utc", "seq")
+        .unique(["request_id", "row"], keep="last", maintain_order=True)
+        .select("request_id", "row", "label", "observed_at_utc", labelled_at_utc="received_at_utc")
+    )
+
+
+def _frame(records: Sequence[PredictionRecord] | Sequence[LabelRecord], target: pl.Schema) -> pl.DataFrame:
+    columns = []
+    for name, dtype in target.items():
+        attribute = f"{name[:-4]}_us" if name.endswith("_at_utc") or name == "event_time_utc" else name
+        if attribute in type(records[0]).__struct_fields__:
+            columns.append(pl.Series(name, [getattr(record, attribute) for record in records], dtype=dtype, strict=False))
+    return pl.DataFrame(columns)

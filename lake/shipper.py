@@ -1,0 +1,141 @@
+"""The shipper: moves closed segments of every slot of this machine into the Delta tables, each record exactly once.
+
+A record's place (slot and sequence number) is its identity. A table keeps, for each slot, the highest sequence number
+that it holds, in the same commit as the rows; so a batch that is shipped again after a crash adds nothing. A segment is
+removed only when the rows of every table are known to be on disk.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import structlog
+
+from lake.delta import Table
+from lake.documents import DocumentStore, sync_folder, write_file
+from lake.errors import TrainServeError
+from lake.home import Home
+from lake.input_schema import InputSchema, read_input_schema
+from lake.predictions import LabelRecord, PredictionRecord, decode_record, labels_frame, predictions_frame
+from lake.spool.segment import Contents, first_seq, read_segment, segments
+from lake.spool.slot import Slot, slots, spool_id
+from lake.tables import LABELS, PREDICTIONS
+
+log = structlog.get_logger(__name__)
+
+MAXIMUM_BATCH_BYTES = 64 * 1024 * 1024
+
+
+class Backlog(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits in the spools: closed and open segments together."""
+
+    segments: int
+    bytes: int
+
+
+class Batch(msgspec.Struct):
+    """Some closed segments of one slot, and the records in them by use case and table."""
+
+    spool: str
+    paths: list[Path]
+    records: dict[tuple[str, str], list[tuple[int, PredictionRecord | LabelRecord]]]
+
+
+class Shipper:
+    """Ships what is closed, slot after slot."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._store = DocumentStore(home.lake)
+
+    def run(self, stopped: threading.Event, interval_s: float = 1.0) -> None:
+        """Ship until stopped, then once more. A failure is logged and tried again, with growing pauses."""
+        pause_s = interval_s
+        while not stopped.wait(pause_s):
+            try:
+                self.ship()
+                pause_s = interval_s
+            except (TrainServeError, OSError) as error:
+                pause_s = min(pause_s * 2, 30.0)
+                log.warning("not shipped, will try again", error=str(error), pause_s=pause_s)
+        self.ship()
+
+    def ship(self) -> int:
+        """Ship every closed segment once; returns the rows that were new to their tables."""
+        shipped = 0
+        for folder in slots(self._home.spools):
+            abandoned = Slot.take(folder)
+            if abandoned is not None:
+                abandoned.close()  # leasing it closed its last segment: all but the new one may be taken
+            while (batch := self._batch(folder)) is not None:
+                shipped += self._ship(batch)
+                for path in batch.paths:
+                    path.unlink()
+                sync_folder(folder)
+        return shipped
+
+    def _batch(self, folder: Path) -> Batch | None:
+        identity = spool_id(folder)
+        closed = segments(folder)[:-1]
+        if identity is None or not closed:
+            return None
+        batch = Batch(identity, [], {})
+        size = 0
+        for path in closed:
+            contents = read_segment(path)
+            self._set_aside(path, contents)
+            for seq, encoded in enumerate(contents.records, start=first_seq(path)):
+                if encoded is not None:
+                    record = decode_record(encoded)
+                    batch.records.setdefault((record.use_case, _table(record)), []).append((seq, record))
+            batch.paths.append(path)
+            size += contents.length
+            if size >= MAXIMUM_BATCH_BYTES:
+                break
+        return batch
+
+    def _ship(self, batch: Batch) -> int:
+        shipped = 0
+        for (use_case, name), numbered in batch.records.items():
+            seqs = [seq for seq, _ in numbered]
+            records = [record for _, record in numbered]
+            frame = _frame(records, batch.spool, seqs, read_input_schema(self._store, use_case))
+            partition_by = ["event_date"] if name == PREDICTIONS else None
+            rows = Table(self._home.lake, use_case, name).append_once(frame, batch.spool, partition_by)
+            log.info("shipped", table=f"{use_case}/{name}", rows=rows, known=len(records) - rows)
+            shipped += rows
+        return shipped
+
+    def _set_aside(self, path: Path, contents: Contents) -> None:
+        """Keep the bytes of records that cannot be read; they never stop the rest."""
+        if not contents.damaged and not contents.torn_bytes:
+            return
+        tail = path.read_bytes()[contents.length :]
+        aside = self._home.root / "set_aside" / f"{path.parent.name}-{path.name}"
+        write_file(aside, b"".join([*contents.damaged, tail]))
+        log.error(
+            "damaged records set aside", segment=str(path), records=len(contents.damaged), torn_bytes=len(tail), kept=str(aside)
+        )
+
+
+def backlog(home: Home) -> Backlog:
+    """What the spools of this machine hold that no table has yet."""
+    sizes = []
+    for folder in slots(home.spools):
+        for path in segments(folder):
+            try:
+                sizes.append(path.stat().st_size)
+            except FileNotFoundError:
+                continue  # shipped between the listing and the look
+    return Backlog(segments=sum(size > 0 for size in sizes), bytes=sum(sizes))
+
+
+def _table(record: PredictionRecord | LabelRecord) -> str:
+    return PREDICTIONS if isinstance(record, PredictionRecord) else LABELS
+
+
+def _frame(records: list[PredictionRecord | LabelRecord], spool: str, seqs: list[int], schema: InputSchema) -> pl.DataFrame:
+    make: Callable[..., pl.DataFrame] = predictions_frame if isinstance(records[0], PredictionRecord) else labels_frame
+    return make(records, spool, seqs, schema)

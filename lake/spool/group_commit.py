@@ -1,0 +1,86 @@
+"""Group commit: all requests that wait share one fsync, and the next commit begins as soon as the last one ends."""
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+
+from lake.errors import SpoolUnavailable
+from lake.spool.slot import Slot
+
+
+class GroupCommit:
+    """The log of one worker. `append` returns when its records are on disk.
+
+    A segment is rotated when it is `segment_bytes` long or `segment_age_s` old, whichever is first: that bounds how
+    long a record waits for the shipper. Must be used from one event loop.
+    """
+
+    def __init__(self, slot: Slot, segment_bytes: int = 8 * 1024 * 1024, segment_age_s: float = 1.0) -> None:
+        self.slot = slot
+        self.records_committed = 0
+        self.commits = 0
+        self.failure: str | None = None
+        self._segment_bytes = segment_bytes
+        self._segment_age_s = segment_age_s
+        self._waiting: list[tuple[list[bytes], asyncio.Future[None]]] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._rotating: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+
+    async def append(self, records: list[bytes]) -> None:
+        """Wait until these records are on disk. Raises SpoolUnavailable when they cannot be written."""
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((records, written))
+        if self._committing is None:
+            self._committing = loop.create_task(self._commit())
+        await written
+
+    def start(self) -> None:
+        """Begin to rotate segments by age."""
+        self._rotating = asyncio.get_running_loop().create_task(self._rotate())
+
+    async def close(self) -> None:
+        """Commit what waits, then give the slot back."""
+        if self._rotating is not None:
+            self._rotating.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._rotating
+        while self._committing is not None:
+            await self._committing
+        self._thread.shutdown()
+        self.slot.rotate()
+        self.slot.close()
+
+    async def _commit(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            records = [record for records, _ in group for record in records]
+            try:
+                await loop.run_in_executor(self._thread, self._write, records)
+            except OSError as error:
+                self.failure = str(error)
+                for _, written in group:
+                    if not written.done():
+                        written.set_exception(SpoolUnavailable(str(error)))
+            else:
+                self.failure = None
+                self.commits += 1
+                self.records_committed += len(records)
+                for _, written in group:
+                    if not written.done():
+                        written.set_result(None)
+        self._committing = None
+
+    def _write(self, records: list[bytes]) -> None:
+        self.slot.append(records)
+        if self.slot.size >= self._segment_bytes:
+            self.slot.rotate()
+
+    async def _rotate(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._segment_age_s)
+            with contextlib.suppress(OSError):  # a full disk: the next append says so to those who wait
+                await loop.run_in_executor(self._thread, self.slot.rotate)

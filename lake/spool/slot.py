@@ -1,0 +1,119 @@
+"""A slot: one folder of segments, leased by one process at a time through a lock on a file.
+
+Its `spool_id` and its sequence outlive every process. The newest segment is never removed, so its name always tells
+where the sequence stands, even when all records have been shipped.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from lake.documents import sync_file, sync_folder, write_file
+from lake.spool.segment import first_seq, joined, read_segment, segment_path, segments
+
+_LOCK = "lock"
+_ID = "spool_id"
+
+log = structlog.get_logger(__name__)
+
+
+class Slot:
+    """A leased slot: appends records, rotates segments. Not for use by two threads at once."""
+
+    def __init__(self, folder: Path, lock: int) -> None:
+        self.folder = folder
+        self._lock = lock
+        identity = folder / _ID
+        if not identity.exists():
+            write_file(identity, os.urandom(16).hex().encode())
+        self.spool_id = identity.read_text()
+        self._recover()
+
+    @classmethod
+    def lease(cls, spools: Path) -> "Slot":
+        """The first slot that nobody holds, made if all are taken. Its records continue where they ended."""
+        number = 0
+        while (leased := cls.take(spools / f"slot-{number:03}", make=True)) is None:
+            number += 1
+        return leased
+
+    @classmethod
+    def take(cls, folder: Path, *, make: bool = False) -> "Slot | None":
+        """The slot in a folder, or None while another process holds it."""
+        if make:
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        return cls(folder, lock)
+
+    def append(self, records: list[bytes]) -> None:
+        """Write and fsync. Raises OSError, and then nothing of it stays in the segment."""
+        data = joined(records)
+        try:
+            written = 0
+            while written < len(data):
+                written += os.write(self._file, data[written:] if written else data)
+            os.fdatasync(self._file)
+        except OSError:
+            os.ftruncate(self._file, self.size)
+            os.lseek(self._file, self.size, os.SEEK_SET)
+            raise
+        self.size += len(data)
+        self.next_seq += len(records)
+
+    def rotate(self) -> None:
+        """Close the segment, so that the shipper may take it, and begin the next. Nothing to do while it is empty."""
+        if self.size == 0:
+            return
+        os.close(self._file)
+        self._begin()
+
+    def close(self) -> None:
+        """Close the segment and give the slot back."""
+        os.close(self._file)
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _recover(self) -> None:
+        """Continue after the last whole record; what a crash left half-written behind it is cut off."""
+        existing = segments(self.folder)
+        self.next_seq = 1
+        if existing:
+            newest = existing[-1]
+            contents = read_segment(newest)
+            if contents.torn_bytes:
+                log.warning("torn tail cut", segment=str(newest), bytes=contents.torn_bytes)
+                os.truncate(newest, contents.length)
+            sync_file(newest)
+            self.next_seq = first_seq(newest) + len(contents.records)
+        self._begin()
+
+    def _begin(self) -> None:
+        path = segment_path(self.folder, self.next_seq)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        sync_folder(self.folder)
+        self.size = 0
+
+
+def slots(spools: Path) -> list[Path]:
+    """The folders of all slots of this machine."""
+    return sorted(path for path in spools.glob("slot-*") if path.is_dir())
+
+
+def spool_id(folder: Path) -> str | None:
+    """The identity of a slot, or None before its first lease is complete."""
+    path = folder / _ID
+    return path.read_text() if path.exists() else None

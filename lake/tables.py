@@ -1,0 +1,176 @@
+"""The tables of a use case: their names, spelled once, and their schemas.
+
+An asset and its table have the same name. Times are UTC; durations are microseconds.
+"""
+
+import polars as pl
+
+from lake.errors import SchemaMismatch
+from lake.input_schema import Field, InputSchema
+
+DATASET = "dataset"
+EVALUATION = "evaluation"
+RELEASE = "release"
+PREDICTIONS = "predictions"
+LABELS = "labels"
+WINDOWS = "windows"
+EXPERIMENT = "experiment"
+FEEDBACK = "feedback"
+
+TIME: pl.DataType = pl.Datetime("us", "UTC")
+SPLITS = ("train", "holdout", "later")
+
+EVALUATION_SCHEMA = pl.Schema(
+    {
+        "evaluation_id": pl.String(),  # digest of `document`
+        "package_digest": pl.String(),
+        "candidate": pl.String(),
+        "model_version": pl.String(),
+        "evaluated_at_utc": TIME,
+        "document": pl.String(),  # canonical JSON of lake.evaluation.Evaluation
+    }
+)
+
+WINDOWS_SCHEMA = pl.Schema(
+    {
+        "span_start_utc": TIME,
+        "span_end_utc": TIME,
+        "arm": pl.String(),
+        "metric": pl.String(),
+        "slice": pl.String(),
+        "value": pl.Float64(),
+        "n": pl.Int64(),
+        "labels_as_of_utc": TIME,
+    }
+)
+
+EXPERIMENT_SCHEMA = pl.Schema(
+    {
+        "decided_at_utc": TIME,
+        "champion_digest": pl.String(),
+        "challenger_digest": pl.String(),
+        "verdict": pl.String(),  # go, no-go, keep running, invalid
+        "reason": pl.String(),
+        "metric": pl.String(),
+        "champion_value": pl.Float64(),
+        "challenger_value": pl.Float64(),
+        "difference": pl.Float64(),
+        "interval_low": pl.Float64(),
+        "interval_high": pl.Float64(),
+        "champion_n": pl.Int64(),
+        "challenger_n": pl.Int64(),
+        "days": pl.Int64(),
+    }
+)
+
+
+def dtype_of(field: Field) -> pl.DataType:
+    """The column type that holds the values of a field."""
+    match field.type:
+        case "category":
+            return pl.String()
+        case "integer":
+            return pl.Int64()
+        case "number":
+            return pl.Float64()
+        case "boolean":
+            return pl.Boolean()
+        case "timestamp":
+            return TIME
+
+
+def label_dtype(schema: InputSchema) -> pl.DataType:
+    """The column type of the truth: a class's name, or a number (1.0 and 0.0 for a binary use case)."""
+    return pl.String() if schema.task == "multiclass" else pl.Float64()
+
+
+def features_dtype(schema: InputSchema) -> pl.Struct:
+    """All fields of the input schema as one struct column."""
+    return pl.Struct({field.name: dtype_of(field) for field in schema.fields})
+
+
+def dataset_schema(schema: InputSchema) -> pl.Schema:
+    """`dataset`: one row per labelled example; its fields, its label, its split."""
+    return pl.Schema(
+        {**{field.name: dtype_of(field) for field in schema.fields}, "label": label_dtype(schema), "split": pl.String()}
+    )
+
+
+def feedback_schema(schema: InputSchema) -> pl.Schema:
+    """`feedback`: one row per logged prediction whose label has arrived; its fields and its label."""
+    return pl.Schema(
+        {
+            **{field.name: dtype_of(field) for field in schema.fields},
+            "label": label_dtype(schema),
+            "request_id": pl.String(),
+            "row": pl.Int64(),
+            "package_digest": pl.String(),
+        }
+    )
+
+
+def predictions_schema(schema: InputSchema) -> pl.Schema:
+    """`predictions`: one row per request row and arm that computed it, keyed by `request_id`, `row`, `arm`."""
+    return pl.Schema(
+        {
+            "request_id": pl.String(),
+            "row": pl.Int64(),
+            "arm": pl.String(),
+            "client_request_id": pl.String(),
+            "event_time_utc": TIME,
+            "received_at_utc": TIME,
+            "purpose": pl.String(),
+            "role": pl.String(),
+            "release_seq": pl.Int64(),
+            "package_digest": pl.String(),
+            "engine": pl.String(),
+            "parameters_version": pl.Int64(),
+            "rule": pl.String(),
+            "client_id": pl.String(),
+            "routing_key_hash": pl.String(),
+            "entity_key_hash": pl.String(),
+            "features": features_dtype(schema),
+            "raw": pl.Binary(),
+            "scores": pl.List(pl.Float64()),
+            "answer": pl.List(pl.Float64()),
+            "outcome": pl.String(),
+            "status": pl.Int64(),
+            "attempts": pl.Int64(),
+            "latency_us": pl.Int64(),
+            "upstream_latency_us": pl.Int64(),
+            "spool_id": pl.String(),
+            "seq": pl.Int64(),
+            "event_date": pl.Date(),
+        }
+    )
+
+
+def labels_schema(schema: InputSchema) -> pl.Schema:
+    """`labels`: one row per label received; names a prediction by `request_id` and `row`, or by entity and time."""
+    return pl.Schema(
+        {
+            "request_id": pl.String(),
+            "row": pl.Int64(),
+            "entity_key_hash": pl.String(),
+            "event_time_utc": TIME,
+            "label": label_dtype(schema),
+            "observed_at_utc": TIME,
+            "received_at_utc": TIME,
+            "client_id": pl.String(),
+            "spool_id": pl.String(),
+            "seq": pl.Int64(),
+        }
+    )
+
+
+def conform(frame: pl.DataFrame, schema: pl.Schema, table: str) -> pl.DataFrame:
+    """The frame with the schema's columns in its order. Raises SchemaMismatch naming every column that is off."""
+    problems = [
+        f"column {name!r} is {'missing' if name not in frame.columns else frame.schema[name]}, expected {dtype}"
+        for name, dtype in schema.items()
+        if name not in frame.columns or frame.schema[name] != dtype
+    ]
+    problems += [f"column {name!r} is not expected" for name in frame.columns if name not in schema]
+    if problems:
+        raise SchemaMismatch(table, problems)
+    return frame.select(schema.names())

@@ -1,0 +1,1 @@
+"""The Dagster code location: dataset, candidates, evaluation, release, and what watches the log."""

@@ -1,0 +1,33 @@
+"""Resources: the lake that the assets read and write."""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from lake.delta import Table
+from lake.documents import DocumentStore
+from lake.home import Home
+
+
+class LakeResource(dg.ConfigurableResource[None]):
+    """The lake of this installation; without values it is the one that the environment names."""
+
+    root: str = Field(default="", description="The platform's home; empty: TRAINSERVE_HOME, else .trainserve")
+    address: str = Field(default="", description="The lake, a folder or s3://...; empty: TRAINSERVE_LAKE, else lake/ in the home")
+
+    @property
+    def home(self) -> Home:
+        """Where everything stands."""
+        if not self.root:
+            return Home.from_environment()
+        return Home.at(Path(self.root), self.address or None)
+
+    @property
+    def store(self) -> DocumentStore:
+        """The lake's documents."""
+        return DocumentStore(self.home.lake)
+
+    def table(self, use_case: str, name: str) -> Table:
+        """One Delta table of a use case."""
+        return Table(self.home.lake, use_case, name)

@@ -1,0 +1,86 @@
+"""A use case as its `defs.yaml` says it: everything that is particular to one prediction problem."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from checks.release_standard import Gate
+from lake.documents import StrictDocument
+from lake.errors import SettingError
+from lake.input_schema import InputSchema
+
+Trainer = Literal["catboost", "hist_gradient_boosting", "logistic_regression"]
+
+
+class Split(StrictDocument, frozen=True, kw_only=True):
+    """The split by time, in whole days (UTC dates of the event time, each end exclusive).
+
+    [`train_from`, `holdout_from`) trains, [`holdout_from`, `holdout_until`) is the holdout, what is later is kept but
+    used by neither.
+    """
+
+    train_from: str
+    holdout_from: str
+    holdout_until: str
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.train_from < self.holdout_from < self.holdout_until:
+            found = f"{self.train_from}, {self.holdout_from}, {self.holdout_until}"
+            raise SettingError("split", found, "train_from before holdout_from before holdout_until, as 2013-01-01")
+
+
+class Candidate(StrictDocument, frozen=True, kw_only=True):
+    """One way to train a model. `revision` is the Z of its version; the baseline is what others are compared with."""
+
+    name: str
+    trainer: Trainer
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    seed: int = 0
+    baseline: bool = False
+    revision: int = 0
+
+
+class Monitoring(StrictDocument, frozen=True, kw_only=True):
+    """Limits of the monitoring checks."""
+
+    fewest_rows: int = 200
+    volume_deviations: float = 5.0
+    calibration_z: float = 4.0
+    drift_false_alarm_rate: float = 0.01
+    experiment_metric: str = "log_loss"
+
+
+class UseCase(StrictDocument, frozen=True, kw_only=True):
+    """One prediction problem.
+
+    `source` is `module:function`, a function without arguments that returns a lazy frame of all history: the fields of
+    the input schema, `label` (null while unknown) and `labelled_at_utc`. Rows from `history_until` (UTC date) on are
+    not the dataset's: they come back as feedback. `features` are the fields that models use.
+    """
+
+    name: str
+    title: str
+    description: str
+    owner: str
+    source: str
+    history_until: str
+    input_schema: InputSchema
+    features: tuple[str, ...]
+    split: Split
+    candidates: tuple[Candidate, ...]
+    release_standard: tuple[Gate, ...]
+    slices: tuple[str, ...] = ()
+    monitoring: Monitoring = Monitoring()
+
+    def __post_init__(self) -> None:
+        if self.input_schema.use_case != self.name:
+            raise SettingError("input_schema.use_case", self.input_schema.use_case, f"the use case's name, {self.name!r}")
+        for name in (*self.features, *self.slices):
+            if self.input_schema.field(name).type == "timestamp":
+                raise SettingError(f"features or slices of {self.name!r}", name, "a field that is not a timestamp")
+        names = [candidate.name for candidate in self.candidates]
+        if not names or len(set(names)) < len(names):
+            raise SettingError(f"candidates of {self.name!r}", names, "at least one, each name once")
+        if sum(candidate.baseline for candidate in self.candidates) != 1:
+            raise SettingError(f"candidates of {self.name!r}", names, "exactly one with baseline: true")
