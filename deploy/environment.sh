@@ -1,58 +1,80 @@
 #!/bin/sh
-# Makes .venv from the hashed lock, or does nothing when it is already the lock's.
-# Needs only Python 3.11+ with pip or venv; uv itself is put inside .venv.
+# Makes .venv what a lock says (requirements.lock, or the one named), and does nothing when it is already.
+# Safe to run twice, and at the same time.
+# Needs Python 3.11 to 3.13 only: without pip it uses venv's, and as root on Debian it installs venv where that is missing.
 set -eu
 cd "$(dirname "$0")/.."
 
 lock=${1:-requirements.lock}
+build_lock=requirements-build.lock
+uv=.venv/.uv/bin/uv
 stamp=.venv/.installed
 
-fail() { printf '%s\n' "$*" >&2; exit 1; }
+fail() { printf 'trainserve: %s\n' "$*" >&2; exit 1; }
+offline="Is there a network, and can this machine reach its Python package index (PIP_INDEX_URL names another one)?"
+
+if command -v flock >/dev/null; then
+    exec 9<.
+    flock 9
+fi
+
+wanted=$(cat "$lock" "$build_lock" pyproject.toml deploy/environment.sh | cksum)
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
+    exit 0
+fi
 
 python=${PYTHON:-}
+fits='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
 if [ -z "$python" ]; then
     for name in python3.11 python3.12 python3.13 python3; do
-        if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
+        if "$name" -c "$fits" 2>/dev/null; then
             python=$name
             break
         fi
     done
 fi
-[ -n "$python" ] || fail "Python 3.11, 3.12 or 3.13 is needed and none was found: install one (Debian: python3), or name it with PYTHON=/path/to/python."
-
-wanted=$(cat "$lock" pyproject.toml deploy/environment.sh | cksum)
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
-    exit 0
-fi
+[ -n "$python" ] || fail "Python 3.11, 3.12 or 3.13 is needed and none was found." \
+    "Install one (Debian: apt-get install python3), or name it: make PYTHON=/path/to/python"
+"$python" -c "$fits" 2>/dev/null || fail "PYTHON is $python, expected a Python 3.11, 3.12 or 3.13."
+mkdir -p .venv 2>/dev/null && touch .venv/.writable 2>/dev/null ||
+    fail "The folder $PWD cannot be written by $(id -un): give it to that user, or work in a copy of it."
+rm -f .venv/.writable
 
 echo "Installing the locked environment into .venv (once; a minute or two)"
 rm -f "$stamp"
 
-# uv, from pip where there is one, else from a throwaway venv's pip.
-if [ ! -x .venv/.uv/bin/uv ]; then
-    rm -rf .venv && mkdir -p .venv/.uv
+# uv: from pip where there is one, else from a throwaway venv's pip.
+if ! "$uv" --version >/dev/null 2>&1; then
+    rm -rf .venv/.uv .venv/.bootstrap
     if "$python" -m pip --version >/dev/null 2>&1; then
-        "$python" -m pip install --quiet --no-warn-script-location --target .venv/.uv uv
+        pip="$python -m pip"
     else
         if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+            package="python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
             [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
-                fail "$python has neither pip nor ensurepip: install the Debian package python3-venv, then run this again."
-            apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null
+                fail "$python has neither pip nor venv: install the Debian package $package, then run this again."
+            { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$package"; } >/dev/null ||
+                fail "apt-get could not install $package (above): install it by hand, then run this again."
         fi
-        "$python" -m venv .venv/.bootstrap
-        .venv/.bootstrap/bin/pip install --quiet --target .venv/.uv uv
-        rm -rf .venv/.bootstrap
+        "$python" -m venv .venv/.bootstrap || fail "$python could not make a virtual environment: see above."
+        pip=.venv/.bootstrap/bin/pip
     fi
+    $pip install --quiet --no-warn-script-location --target .venv/.uv uv || fail "uv could not be installed: see above. $offline"
+    rm -rf .venv/.bootstrap
 fi
 
-# uv does not read pip's configuration: hand over an index that pip was told to use.
-if [ -z "${UV_DEFAULT_INDEX:-}" ]; then
-    index=${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}
-    if [ -n "$index" ]; then export UV_DEFAULT_INDEX="$index"; fi
-fi
+# uv does not read pip's configuration: hand over the index and the certificates that pip was told to use.
+configured() { "$python" -m pip config get "$1" 2>/dev/null || true; }
+index=${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$(configured global.index-url)}}
+certificates=${SSL_CERT_FILE:-${PIP_CERT:-$(configured global.cert)}}
+if [ -n "$index" ]; then export UV_DEFAULT_INDEX="$index"; fi
+if [ -n "$certificates" ]; then export SSL_CERT_FILE="$certificates"; fi
 
-uv=.venv/.uv/bin/uv
-[ -x .venv/bin/python ] || "$uv" venv --quiet --python "$python" --allow-existing .venv
-"$uv" pip sync --quiet --python .venv/bin/python --require-hashes "$lock"
-"$uv" pip install --quiet --python .venv/bin/python --no-deps --editable .
+if ! .venv/bin/python -c "$fits" 2>/dev/null; then
+    "$uv" venv --quiet --python "$python" --allow-existing .venv || fail "$python could not make .venv: see above."
+fi
+"$uv" pip sync --quiet --python .venv/bin/python --require-hashes "$lock" ||
+    fail "The packages of $lock could not be installed: see above. $offline"
+"$uv" pip install --quiet --python .venv/bin/python --no-deps --build-constraints "$build_lock" --editable . ||
+    fail "trainserve itself could not be installed: see above. $offline"
 printf '%s' "$wanted" >"$stamp"
