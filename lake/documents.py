@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 import obstore
 import rfc8785
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
-from lake.errors import Conflict, NotFound
+from lake.errors import Conflict, NotFound, Unavailable
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +86,8 @@ class DocumentStore:
             return bytes(obstore.get(self._store, path).bytes())
         except FileNotFoundError as error:
             raise NotFound("document", path) from error
+        except BaseError as error:
+            raise Unavailable(f"the lake at {self.root}", str(error)) from error
 
     def find(self, path: str) -> bytes | None:
         """The bytes at this path, or None."""

@@ -106,11 +106,5 @@ def open_package(store: DocumentStore, use_case: str, digest: str) -> Package:
     )
 
 
-def copy_package(package: Package, store: DocumentStore) -> None:
-    """Keep a verified package in another store, for a start without the lake. Safe to run twice."""
-    for name, data in package.files.items():
-        store.put(f"{package.manifest.use_case}/packages/{package.digest}/{name}", data)
-
-
 def _exact(scores: Sequence[float]) -> tuple[str, ...]:
     return tuple(score.hex() for score in scores)

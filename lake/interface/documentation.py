@@ -1,0 +1,181 @@
+"""The API pages, which work without a network, with request bodies and examples from the live input schemas."""
+
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import swagger_ui_bundle
+from litestar import Request, Router
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.static_files import create_static_files_router
+
+from lake.decoder import TENSOR_TYPES
+from lake.input_schema import Field, InputSchema
+
+ASSETS_PATH = "/schema/assets"
+
+Schemas = Callable[[], Iterable[InputSchema]]
+
+_JSON_TYPES = {"category": "string", "timestamp": "string", "boolean": "boolean", "integer": "integer", "number": "number"}
+
+
+def example_record(schema: InputSchema) -> dict[str, Any]:
+    """A row that the decoder accepts: each field's own example, else null or the least that fits."""
+    return {field.name: _example(field) for field in schema.fields}
+
+
+def example_infer(schema: InputSchema) -> dict[str, Any]:
+    """The same row in the Open Inference Protocol."""
+    record = example_record(schema)
+    inputs = [
+        {"name": field.name, "shape": [1], "datatype": TENSOR_TYPES[field.type][0], "data": [record[field.name]]}
+        for field in schema.fields
+    ]
+    return {"id": "my-request-1", "inputs": inputs}
+
+
+def api_documentation(title: str, version: str, description: str, schemas: Schemas) -> OpenAPIConfig:
+    """The OpenAPI document at `/schema/openapi.json` and its page at `/schema`."""
+    return OpenAPIConfig(
+        title=title,
+        version=version,
+        description=description,
+        path="/schema",
+        use_handler_docstrings=True,
+        render_plugins=[_Json(schemas), _Page(schemas)],
+    )
+
+
+def documentation_assets() -> Router:
+    """The page's script and style, from the installed package."""
+    return create_static_files_router(
+        path=ASSETS_PATH, directories=[Path(swagger_ui_bundle.swagger_ui_path)], include_in_schema=False
+    )
+
+
+class _Json(JsonRenderPlugin):
+    def __init__(self, schemas: Schemas) -> None:
+        super().__init__()
+        self._schemas = schemas
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, _with_bodies(openapi_schema, list(self._schemas())))
+
+
+class _Page(SwaggerRenderPlugin):
+    def __init__(self, schemas: Schemas) -> None:
+        super().__init__(
+            js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
+            css_url=f"{ASSETS_PATH}/swagger-ui.css",
+            standalone_preset_js_url=f"{ASSETS_PATH}/swagger-ui-standalone-preset.js",
+            favicon=f'<link rel="icon" type="image/png" href="{ASSETS_PATH}/favicon-32x32.png">',
+            path=["/", "/swagger"],
+        )
+        self._schemas = schemas
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, _with_bodies(openapi_schema, list(self._schemas())))
+
+
+def _with_bodies(document: dict[str, Any], schemas: list[InputSchema]) -> dict[str, Any]:
+    document = deepcopy(document)
+    components = document.setdefault("components", {}).setdefault("schemas", {})
+    for schema in schemas:
+        components[f"{schema.use_case}_record"] = _record_schema(schema)
+    records = [{"$ref": f"#/components/schemas/{schema.use_case}_record"} for schema in schemas]
+    predict = {
+        "type": "object",
+        "required": ["records"],
+        "additionalProperties": False,
+        "properties": {
+            "records": {"type": "array", "minItems": 1, "items": records[0] if len(records) == 1 else {"oneOf": records}},
+            "id": {"type": ["string", "null"], "description": "your own id for the request; it is echoed and logged"},
+        },
+    }
+    _set_body(document, "/models/{name}/predict", predict, {s.use_case: {"records": [example_record(s)]} for s in schemas})
+    infer = {
+        "type": "object",
+        "required": ["inputs"],
+        "properties": {
+            "id": {"type": ["string", "null"]},
+            "parameters": {"type": "object"},
+            "inputs": {"type": "array", "minItems": 1, "items": _TENSOR_SCHEMA},
+            "outputs": {"type": "array", "items": {"type": "object"}},
+        },
+    }
+    _set_body(document, "/v2/models/{name}/infer", infer, {s.use_case: example_infer(s) for s in schemas})
+    names = [schema.use_case for schema in schemas]
+    for path, operations in document["paths"].items():
+        if "{name}" in path and names:
+            for operation in operations.values():
+                for parameter in operation.get("parameters", ()):
+                    if parameter["name"] == "name":
+                        parameter["schema"] = {"type": "string", "enum": names}
+    return document
+
+
+_TENSOR_SCHEMA = {
+    "type": "object",
+    "required": ["name", "shape", "datatype", "data"],
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "datatype": {"type": "string", "enum": sorted({name for names in TENSOR_TYPES.values() for name in names})},
+        "data": {"type": "array"},
+        "parameters": {"type": "object"},
+    },
+}
+
+
+def _set_body(document: dict[str, Any], path: str, schema: dict[str, Any], examples: dict[str, Any]) -> None:
+    operation = document["paths"].get(path, {}).get("post")
+    if operation is not None:
+        content = {"schema": schema, "examples": {name: {"value": value} for name, value in examples.items()}}
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+
+
+def _record_schema(schema: InputSchema) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [field.name for field in schema.fields if not field.nullable],
+        "properties": {field.name: _field_schema(field) for field in schema.fields},
+        "example": example_record(schema),
+    }
+
+
+def _field_schema(field: Field) -> dict[str, Any]:
+    kind = _JSON_TYPES[field.type]
+    described: dict[str, Any] = {
+        "type": [kind, "null"] if field.nullable else kind,
+        "description": " ".join(filter(None, (field.description, f"({field.expectation()})"))),
+    }
+    if field.minimum is not None:
+        described["minimum"] = field.minimum
+    if field.maximum is not None:
+        described["maximum"] = field.maximum
+    if field.type == "timestamp":
+        described["format"] = "date-time"
+    if field.type == "category":
+        described["maxLength"] = 256
+    if field.categories and field.unknown_category == "refuse":
+        described["enum"] = [*field.categories, *([None] if field.nullable else [])]
+    return described
+
+
+def _example(field: Field) -> Any:
+    if field.example is not None:
+        return field.example
+    if field.nullable:
+        return None
+    least: dict[str, Any] = {
+        "category": field.categories[0] if field.categories else "text",
+        "timestamp": "2013-07-01T09:30:00Z",
+        "boolean": False,
+        "integer": int(field.minimum or 0),
+        "number": field.minimum or 0.0,
+    }
+    return least[field.type]

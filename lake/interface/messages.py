@@ -1,0 +1,156 @@
+"""What is answered: JSON records, the Open Inference Protocol v2, and the metadata of a model."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from lake.decoder import TENSOR_TYPES
+from lake.input_schema import InputSchema
+
+REQUEST_ID_HEADER = "trainserve-request-id"
+ROUTING_KEY_HEADER = "trainserve-routing-key"
+
+InterfaceName = Literal["predict", "infer"]
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """Who answered: stands in every answer, so that it can be checked against the ledger."""
+
+    request_id: str
+    arm: str
+    role: str
+    release_seq: int
+    package_digest: str
+    engine: str
+
+
+class PredictedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row's answer: `score` is a probability (binary) or a value (regression), `scores` one for each class."""
+
+    score: float | None = None
+    scores: list[float] | None = None
+
+    @property
+    def values(self) -> list[float]:
+        """The scores as the log keeps them."""
+        return self.scores if self.score is None else [self.score]  # type: ignore[return-value]
+
+
+class PredictResponse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to JSON records."""
+
+    model_name: str
+    model_version: str
+    predictions: list[PredictedRow]
+    provenance: Provenance
+    id: str | None = None
+
+
+class OutputTensor(msgspec.Struct, frozen=True, kw_only=True):
+    """One output column; a multiclass score has shape [rows, classes], row after row."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[float]
+
+
+class InferResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer in the Open Inference Protocol; who answered stands in its parameters."""
+
+    model_name: str
+    model_version: str
+    id: str
+    parameters: Provenance
+    outputs: list[OutputTensor]
+
+
+class TensorMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """A tensor that a model takes or gives; -1 is any number of rows."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class OipModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v2/models/{name}`."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class ServerMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /v2`."""
+
+    name: str
+    version: str
+    extensions: list[str] = []
+
+
+class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /models/{name}`: what is served, on whose word, and an example to try."""
+
+    name: str
+    arm: str
+    role: str
+    model_version: str
+    release_seq: int
+    package_digest: str
+    engine: str
+    approver: str
+    identity: str
+    released_at_utc: str
+    expires_at_utc: str | None
+    features: list[str]
+    example: dict[str, Any]
+
+
+def predict_response(
+    scores: Sequence[list[float]], name: str, version: str, provenance: Provenance, client_id: str | None
+) -> bytes:
+    """The answer to JSON records, encoded."""
+    rows = [PredictedRow(score=row[0]) if len(row) == 1 else PredictedRow(scores=row) for row in scores]
+    return msgspec.json.encode(
+        PredictResponse(model_name=name, model_version=version, predictions=rows, provenance=provenance, id=client_id)
+    )
+
+
+def infer_response(
+    scores: Sequence[list[float]], name: str, version: str, provenance: Provenance, client_id: str | None
+) -> bytes:
+    """The answer in the Open Inference Protocol, encoded. Without a client's id it carries the request's."""
+    width = len(scores[0])
+    shape = [len(scores)] if width == 1 else [len(scores), width]
+    output = OutputTensor(name="score", datatype="FP64", shape=shape, data=[value for row in scores for value in row])
+    return msgspec.json.encode(
+        InferResponse(
+            model_name=name, model_version=version, id=client_id or provenance.request_id, parameters=provenance, outputs=[output]
+        )
+    )
+
+
+_PREDICT = msgspec.json.Decoder(PredictResponse)
+_INFER = msgspec.json.Decoder(InferResponse)
+
+
+def read_response(interface: InterfaceName, body: bytes) -> tuple[list[list[float]], Provenance]:
+    """The scores of an answer, row by row, and who gave it. Raises msgspec.MsgspecError."""
+    if interface == "predict":
+        predicted = _PREDICT.decode(body)
+        return [row.values for row in predicted.predictions], predicted.provenance
+    inferred = _INFER.decode(body)
+    output = inferred.outputs[0]
+    width = output.shape[1] if len(output.shape) > 1 else 1
+    return [output.data[start : start + width] for start in range(0, len(output.data), width)], inferred.parameters
+
+
+def oip_metadata(schema: InputSchema, version: str, engine: str) -> OipModelMetadata:
+    """What a client of the protocol needs to build a request."""
+    inputs = [TensorMetadata(name=field.name, datatype=TENSOR_TYPES[field.type][0], shape=[-1]) for field in schema.fields]
+    outputs = [TensorMetadata(name="score", datatype="FP64", shape=[-1, len(schema.classes)] if schema.classes else [-1])]
+    return OipModelMetadata(name=schema.use_case, versions=[version], platform=engine, inputs=inputs, outputs=outputs)

@@ -1,0 +1,87 @@
+"""Errors as answers: RFC 9457 problem documents, mapped once, here.
+
+The member `error` repeats the detail, where clients of the Open Inference Protocol look for it.
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from lake.errors import Conflict, InvalidInput, NotFound, Problem, TrainServeError, Unavailable, VerificationError
+
+MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+# The first class that matches decides.
+_STATUS: tuple[tuple[type[TrainServeError], HTTPStatus], ...] = (
+    (InvalidInput, HTTPStatus.BAD_REQUEST),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (VerificationError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """RFC 9457, with every problem of the input and the request's id as further members."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    error: str
+    problems: tuple[Problem, ...] = ()
+    request_id: str | None = None
+
+
+class Refused(TrainServeError):
+    """A request that is answered with this status instead of a prediction."""
+
+    def __init__(self, status: HTTPStatus, detail: str) -> None:
+        self.status = status
+        super().__init__(detail)
+
+
+def problem_document(error: Exception, request_id: str | None = None) -> ProblemDocument:
+    """The problem that answers an error. An error that nobody foresaw is a 500 without its inner words."""
+    problems = error.problems if isinstance(error, InvalidInput) else ()
+    if isinstance(error, HTTPException):
+        status, detail = HTTPStatus(error.status_code), error.detail
+    elif isinstance(error, Refused):
+        status, detail = error.status, str(error)
+    elif isinstance(error, TrainServeError):
+        status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+        detail = str(error)
+    else:
+        status, detail = HTTPStatus.INTERNAL_SERVER_ERROR, "An error that was not foreseen; it is in the server's log."
+    return ProblemDocument(
+        title=status.phrase, status=int(status), detail=detail, error=detail, problems=problems, request_id=request_id
+    )
+
+
+def problem_response(document: ProblemDocument, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """The document as a response."""
+    return Response(msgspec.json.encode(document), status_code=document.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _handle_known(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return problem_response(problem_document(error), headers)
+
+
+def _handle_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    log.error("unforeseen error", path=request.url.path, exc_info=error)
+    return problem_response(problem_document(error))
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {
+    TrainServeError: _handle_known,
+    HTTPException: _handle_known,
+    Exception: _handle_unforeseen,
+}

@@ -1,0 +1,84 @@
+"""A released model, verified and loaded, and how it answers."""
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from lake.decoder import Decoder
+from lake.documents import DocumentStore
+from lake.engines import Row
+from lake.errors import VerificationError
+from lake.input_schema import InputSchema, read_input_schema
+from lake.interface.documentation import example_record
+from lake.interface.messages import ModelMetadata, Provenance
+from lake.package import Package, open_package
+from lake.releases import Release
+
+
+class ReleasedModel:
+    """One release of one package: its bytes verified, warmed up on its sealed samples to the bit."""
+
+    def __init__(self, release: Release, package: Package, schema: InputSchema) -> None:
+        self.release = release
+        self.schema = schema
+        self.decoder = Decoder(schema)
+        self.name = schema.use_case
+        self._manifest = package.manifest
+        self._engine = package.engine()
+        self._row = _row_reader(package.manifest.features)
+
+    @classmethod
+    def load(cls, store: DocumentStore, use_case: str, release: Release) -> "ReleasedModel":
+        """The model of a release. Raises VerificationError, NotFound, Unavailable; never gives one half verified."""
+        package = open_package(store, use_case, release.package_digest)
+        if package.manifest.use_case != use_case:
+            raise VerificationError(f"package {package.digest[:12]}", f"use case {package.manifest.use_case!r}", repr(use_case))
+        return cls(release, package, read_input_schema(store, use_case))
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs it."""
+        return self._engine.name
+
+    def scores(self, records: Sequence[Any]) -> list[list[float]]:
+        """The scores of each record."""
+        return self._engine.scores([self._row(record) for record in records])
+
+    def provenance(self, request_id: str) -> Provenance:
+        """What stands in the answer to this request."""
+        release = self.release
+        return Provenance(
+            request_id=request_id,
+            arm=release.arm,
+            role=release.role,
+            release_seq=release.seq,
+            package_digest=release.package_digest,
+            engine=self._engine.name,
+        )
+
+    def metadata(self) -> ModelMetadata:
+        """What is served here, and on whose word."""
+        release = self.release
+        return ModelMetadata(
+            name=self.name,
+            arm=release.arm,
+            role=release.role,
+            model_version=release.model_version,
+            release_seq=release.seq,
+            package_digest=release.package_digest,
+            engine=self._engine.name,
+            approver=release.approver,
+            identity=release.identity,
+            released_at_utc=release.at_utc,
+            expires_at_utc=release.expires_at_utc,
+            features=list(self._manifest.features),
+            example={"records": [example_record(self.schema)]},
+        )
+
+
+def _row_reader(features: Sequence[str]) -> Callable[[Any], Row]:
+    """A function from a record to its row of features."""
+    if len(features) == 1:
+        single = attrgetter(features[0])
+        return lambda record: (single(record),)
+    return attrgetter(*features)

@@ -1,0 +1,146 @@
+"""The predictor's routes: predictions, the model, and operation."""
+
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from lake.errors import NotFound
+from lake.interface.messages import (
+    REQUEST_ID_HEADER,
+    InferResponse,
+    ModelMetadata,
+    OipModelMetadata,
+    PredictResponse,
+    ServerMetadata,
+    oip_metadata,
+)
+from lake.interface.problems import ProblemDocument
+from serving.follower import Follower
+from serving.metrics import Metrics
+from serving.model import ReleasedModel
+from serving.prediction import Predictor
+
+REFUSALS = {
+    400: ResponseSpec(
+        ProblemDocument, description="The request is wrong; every problem is named", media_type="application/problem+json"
+    ),
+    404: ResponseSpec(ProblemDocument, description="There is no such model here", media_type="application/problem+json"),
+    503: ResponseSpec(
+        ProblemDocument, description="Nothing released and verified can answer", media_type="application/problem+json"
+    ),
+}
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """`GET /health/live`: the process answers."""
+
+    live: bool = True
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """`GET /health/ready`: what is loaded, or why nothing is; `alarm` says what is wrong although it answers."""
+
+    ready: bool
+    arm: str
+    release_seq: int | None = None
+    model_version: str | None = None
+    package_digest: str | None = None
+    alarm: str | None = None
+
+
+def prediction_routes(predictor: Predictor) -> list[HTTPRouteHandler]:
+    """The routes that answer requests."""
+
+    @post(
+        "/models/{name:str}/predict",
+        status_code=200,
+        tags=["predict"],
+        responses={200: ResponseSpec(PredictResponse), **REFUSALS},
+    )
+    async def predict(name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Score JSON records."""
+        answer = await predictor.answer("predict", name, body, request.headers.get(REQUEST_ID_HEADER))
+        return Response(answer, media_type=MediaType.JSON)
+
+    @post(
+        "/v2/models/{name:str}/infer", status_code=200, tags=["predict"], responses={200: ResponseSpec(InferResponse), **REFUSALS}
+    )
+    async def infer(name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Score tensors, one for each field (Open Inference Protocol v2)."""
+        answer = await predictor.answer("infer", name, body, request.headers.get(REQUEST_ID_HEADER))
+        return Response(answer, media_type=MediaType.JSON)
+
+    return [predict, infer]
+
+
+def model_routes(follower: Follower, version: str) -> list[HTTPRouteHandler]:
+    """The routes that describe what is served."""
+
+    def served(name: str) -> ReleasedModel:
+        if name != follower.use_case:
+            raise NotFound("model", name, f"This predictor serves {follower.use_case!r}.")
+        return follower.model
+
+    @get("/models/{name:str}", tags=["model"], responses=REFUSALS)
+    async def model(name: str) -> ModelMetadata:
+        """What is served, who approved it, and an example to try."""
+        return served(name).metadata()
+
+    @get("/v2/models/{name:str}", tags=["model"], responses=REFUSALS)
+    async def protocol_model(name: str) -> OipModelMetadata:
+        """The tensors that the model takes and gives."""
+        found = served(name)
+        return oip_metadata(found.schema, found.release.model_version, found.engine)
+
+    @get("/v2/models/{name:str}/ready", tags=["health"], responses=REFUSALS)
+    async def protocol_model_ready(name: str) -> dict[str, Any]:
+        """Whether the model can answer."""
+        return {"name": name, "ready": served(name) is not None}
+
+    @get("/v2", tags=["model"])
+    async def protocol_server() -> ServerMetadata:
+        """The server, as the Open Inference Protocol asks."""
+        return ServerMetadata(name="trainserve-predictor", version=version)
+
+    return [model, protocol_model, protocol_model_ready, protocol_server]
+
+
+def operation_routes(follower: Follower, metrics: Metrics) -> list[HTTPRouteHandler]:
+    """The routes for those who run the service."""
+
+    @get(["/health/live", "/v2/health/live"], tags=["health"])
+    async def live() -> Liveness:
+        """Whether the process answers."""
+        return Liveness()
+
+    @get(["/health/ready", "/v2/health/ready"], tags=["health"], responses={503: ResponseSpec(Readiness)})
+    async def ready() -> Response[Readiness]:
+        """Whether a released model is loaded, which, and what is wrong."""
+        model = follower.current
+        if model is None:
+            return Response(Readiness(ready=False, arm=follower.arm, alarm=follower.reason), status_code=503)
+        release = model.release
+        return Response(
+            Readiness(
+                ready=True,
+                arm=follower.arm,
+                release_seq=release.seq,
+                model_version=release.model_version,
+                package_digest=release.package_digest,
+                alarm=follower.alarm,
+            )
+        )
+
+    @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
+    async def prometheus() -> Response[bytes]:
+        """Counters in Prometheus' text format."""
+        model = follower.current
+        metrics.release_seq.set(model.release.seq if model else 0)
+        metrics.alarm.set(follower.alarm is not None)
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [live, ready, prometheus]
