@@ -4,7 +4,7 @@ A body that is right is decoded by msgspec alone, in C, with types made once fro
 wrong is walked again in Python, to name every problem with its path.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
@@ -58,6 +58,7 @@ class Decoder:
     def __init__(self, schema: InputSchema, maximum_rows: int = MAXIMUM_ROWS) -> None:
         self.schema = schema
         self.maximum_rows = maximum_rows
+        self.entity = schema.entity_reader()
         self._fields = {field.name: field for field in schema.fields}
         self._types = {field.name: field.python_type() for field in schema.fields}
         required = [field for field in schema.fields if not field.nullable]
@@ -207,21 +208,14 @@ def event_times_us(schema: InputSchema, records: Sequence[Any], arrival_us: int)
     if schema.event_time is None:
         return [arrival_us] * len(records)
     times = (getattr(record, schema.event_time) for record in records)
-    return [arrival_us if time is None else _microseconds(time) for time in times]
-
-
-def entity_reader(schema: InputSchema) -> Callable[[Any], str | None]:
-    """A function that spells the entity of a record, or gives None where the use case names none."""
-    names = schema.entity_key
-    if not names:
-        return lambda _record: None
-    return lambda record: "\x1f".join(str(getattr(record, name)) for name in names)
+    return [arrival_us if time is None else epoch_us(time) for time in times]
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-def _microseconds(time: datetime) -> int:
+def epoch_us(time: datetime) -> int:
+    """Microseconds since 1970 UTC, exactly."""
     elapsed = time - _EPOCH
     return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
 

@@ -4,6 +4,7 @@ A model uses some of the fields; the others name the row (its entity and its tim
 as `<use_case>/input_schema.json`, so that proxy and shipper know a row without knowing a model.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -121,6 +122,18 @@ class InputSchema(StrictDocument, frozen=True, kw_only=True):
     def names(self) -> tuple[str, ...]:
         """The names of all fields, in their order."""
         return tuple(field.name for field in self.fields)
+
+    def entity_reader(self) -> Callable[[Any], str | None]:
+        """A function that spells the entity of a record, or gives None where the use case names none."""
+        names = self.entity_key
+        if not names:
+            return lambda _record: None
+        return lambda record: self.spell_entity(getattr(record, name) for name in names)
+
+    @staticmethod
+    def spell_entity(values: Iterable[object]) -> str:
+        """The values of the entity's key, in its order, as one text."""
+        return "\x1f".join(map(str, values))
 
 
 def publish_input_schema(store: DocumentStore, schema: InputSchema) -> None:

@@ -22,29 +22,29 @@ class PredictionRecord(msgspec.Struct, array_like=True, tag=PREDICTIONS, kw_only
     use_case: str
     request_id: str
     row: int
-    arm: str | None
-    client_request_id: str | None
     event_time_us: int
     received_at_us: int
-    purpose: Purpose
-    role: str | None
-    release_seq: int | None
-    package_digest: str | None
-    engine: str | None
-    parameters_version: int
-    rule: str | None
-    client_id: str | None
-    routing_key_hash: str | None
-    entity_key_hash: str | None
-    features: Any
-    raw: bytes | None
-    scores: list[float] | None
-    answer: list[float] | None
     outcome: Outcome
     status: int
-    attempts: int
+    parameters_version: int
     latency_us: int
-    upstream_latency_us: int | None
+    purpose: Purpose = "answer"
+    attempts: int = 0
+    arm: str | None = None
+    client_request_id: str | None = None
+    role: str | None = None
+    release_seq: int | None = None
+    package_digest: str | None = None
+    engine: str | None = None
+    rule: str | None = None
+    client_id: str | None = None
+    routing_key_hash: str | None = None
+    entity_key_hash: str | None = None
+    features: Any = None
+    raw: bytes | None = None
+    scores: list[float] | None = None
+    answer: list[float] | None = None
+    upstream_latency_us: int | None = None
 
 
 class LabelRecord(msgspec.Struct, array_like=True, tag=LABELS, kw_only=True, gc=False):

@@ -1,0 +1,1 @@
+"""The proxy: routes requests by parameters, and logs every answer before it is sent."""

@@ -50,9 +50,10 @@ class Refused(TrainServeError):
 
 def problem_document(error: Exception, request_id: str | None = None) -> ProblemDocument:
     """The problem that answers an error. An error that nobody foresaw is a 500 without its inner words."""
-    problems = error.problems if isinstance(error, InvalidInput) else ()
+    problems: tuple[Problem, ...] = error.problems if isinstance(error, InvalidInput) else ()
     if isinstance(error, HTTPException):
         status, detail = HTTPStatus(error.status_code), error.detail
+        problems = _problems_of_body(error)
     elif isinstance(error, Refused):
         status, detail = error.status, str(error)
     elif isinstance(error, TrainServeError):
@@ -62,6 +63,16 @@ def problem_document(error: Exception, request_id: str | None = None) -> Problem
         status, detail = HTTPStatus.INTERNAL_SERVER_ERROR, "An error that was not foreseen; it is in the server's log."
     return ProblemDocument(
         title=status.phrase, status=int(status), detail=detail, error=detail, problems=problems, request_id=request_id
+    )
+
+
+def _problems_of_body(error: HTTPException) -> tuple[Problem, ...]:
+    """What the framework found wrong in a typed body."""
+    found = error.extra if isinstance(error.extra, list) else []
+    return tuple(
+        Problem(path=one.get("key") or "body", found=one.get("message", ""), expected="a body as the page /schema describes it")
+        for one in found
+        if isinstance(one, dict)
     )
 
 

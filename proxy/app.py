@@ -1,0 +1,63 @@
+"""The proxy's application, and the one way to make it."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from litestar import Litestar
+
+from lake.credentials import Credentials
+from lake.home import Home
+from lake.interface.documentation import api_documentation, documentation_assets
+from lake.interface.problems import EXCEPTION_HANDLERS
+from lake.parameters import Parameters
+from lake.spool.group_commit import GroupCommit
+from lake.spool.slot import Slot
+from proxy.access import Access
+from proxy.gateway import Gateway
+from proxy.metrics import Metrics
+from proxy.operation import Operation
+from proxy.routes import model_routes, operation_routes, prediction_routes
+from proxy.upstream import Upstreams
+from proxy.watch import Watch
+
+DESCRIPTION = """Answers for every use case with what was released, splits traffic between champion and challengers, and
+writes each answer to a durable log before it is sent.
+
+`POST /models/{name}/predict` takes JSON records; `POST /v2/models/{name}/infer` speaks the Open Inference Protocol v2;
+`POST /models/{name}/labels` takes the truth about earlier predictions. Errors are RFC 9457 problem documents."""
+
+
+def create_app(home: Home, parameters: Mapping[str, Parameters]) -> Litestar:
+    """The application of one proxy worker; `parameters` are version 0 of each use case."""
+    watch = Watch(home, parameters)
+    upstreams = Upstreams()
+    spool = GroupCommit(Slot.lease(home.spools))
+    metrics = Metrics()
+    access = Access(Credentials.read(home.credentials))
+    operation = Operation(home, watch, upstreams, spool, metrics)
+    release = version("trainserve")
+
+    @asynccontextmanager
+    async def running(_app: Litestar) -> AsyncGenerator[None]:
+        await watch.start()
+        spool.start()
+        try:
+            yield
+        finally:
+            await watch.stop()
+            await upstreams.close()
+            await spool.close()
+
+    return Litestar(
+        route_handlers=[
+            *prediction_routes(Gateway(watch, upstreams, spool, metrics), access),
+            *model_routes(operation, release),
+            *operation_routes(operation, access),
+            documentation_assets(),
+        ],
+        lifespan=[running],
+        exception_handlers=EXCEPTION_HANDLERS,
+        openapi_config=api_documentation("trainserve proxy", release, DESCRIPTION, watch.schemas),
+        logging_config=None,
+    )

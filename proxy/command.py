@@ -1,0 +1,26 @@
+"""`trainserve proxy`: runs one proxy."""
+
+import os
+
+from lake.home import Home
+
+
+def proxy(*, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Route requests to the predictors that PROXY_UPSTREAMS names, and log every answer.
+
+    Parameters
+    ----------
+    host
+        The address to listen on.
+    port
+        The port to listen on.
+
+    """
+    from lake.interface.server import bind, configure_logging, serve
+    from lake.parameters import parameters_from_environment
+    from proxy.app import create_app
+
+    configure_logging()
+    parameters = parameters_from_environment(os.environ)
+    listener = bind(host, port, "the proxy")
+    serve(create_app(Home.from_environment(), parameters), listener)

@@ -1,0 +1,86 @@
+"""One exchange with a client: what is known of it while it is answered, and the rows that it leaves in the log."""
+
+import time
+from typing import Any
+
+import msgspec
+from uuid_utils import uuid7
+
+from lake.decoder import Decoder, Rows, event_times_us
+from lake.home import now_us
+from lake.predictions import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, encode_record, key_hash
+from lake.releases import Release
+
+
+class Exchange(msgspec.Struct, kw_only=True):
+    """A request and what became of it. Fields are filled in as they become known."""
+
+    use_case: str
+    body: bytes
+    client_id: str | None
+    parameters_version: int
+    request_id: str = msgspec.field(default_factory=lambda: str(uuid7()))
+    received_at_us: int = msgspec.field(default_factory=now_us)
+    started: float = msgspec.field(default_factory=time.perf_counter)
+    routing_key: str | None = None
+    rule: str | None = None
+    release: Release | None = None
+    arm: str | None = None
+    attempts: int = 0
+    upstream_latency_us: int | None = None
+
+    engine: str | None = None
+    outcome: Outcome = "failed"
+    status: int = 500
+
+    def records(self, rows: Rows | None, decoder: Decoder | None, scores: list[list[float]] | None) -> list[bytes]:
+        """What the exchange leaves in the log, encoded: a record for each row of the request.
+
+        A request that could not be decoded leaves one record, with the beginning of its body.
+        """
+        if rows is None or decoder is None:
+            return [encode_record(self._record(0, self.received_at_us, raw=self.body[:MAXIMUM_RAW_BYTES]))]
+        times = event_times_us(decoder.schema, rows.records, self.received_at_us)
+        return [
+            encode_record(
+                self._record(
+                    index,
+                    times[index],
+                    client_request_id=rows.client_request_id,
+                    entity_key_hash=_hashed(decoder.entity(record)),
+                    features=record,
+                    scores=None if scores is None else scores[index],
+                    answer=None if scores is None else scores[index],
+                )
+            )
+            for index, record in enumerate(rows.records)
+        ]
+
+    def _record(self, row: int, event_time_us: int, **of_the_row: Any) -> PredictionRecord:
+        release = self.release
+        return PredictionRecord(
+            use_case=self.use_case,
+            request_id=self.request_id,
+            row=row,
+            arm=self.arm,
+            event_time_us=event_time_us,
+            received_at_us=self.received_at_us,
+            role=None if release is None else release.role,
+            release_seq=None if release is None else release.seq,
+            package_digest=None if release is None else release.package_digest,
+            engine=self.engine,
+            parameters_version=self.parameters_version,
+            rule=self.rule,
+            client_id=self.client_id,
+            routing_key_hash=_hashed(self.routing_key),
+            outcome=self.outcome,
+            status=self.status,
+            attempts=self.attempts,
+            latency_us=int((time.perf_counter() - self.started) * 1_000_000),
+            upstream_latency_us=self.upstream_latency_us,
+            **of_the_row,
+        )
+
+
+def _hashed(key: str | None) -> str | None:
+    return None if key is None else key_hash(key)

@@ -1,0 +1,44 @@
+"""What the proxy counts, for Prometheus."""
+
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from lake.predictions import Outcome
+
+_LATENCY_BUCKETS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """Counters of one application; each application has a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "trainserve_proxy_requests", "Requests by outcome", ["use_case", "arm", "outcome"], registry=self.registry
+        )
+        self._latency = Histogram(
+            "trainserve_proxy_latency_seconds",
+            "Time from request to logged answer",
+            ["use_case", "arm"],
+            buckets=_LATENCY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.labels = Counter("trainserve_proxy_labels", "Labels received", ["use_case"], registry=self.registry)
+        self.log_records = Gauge("trainserve_log_records_committed", "Records fsynced by this process", registry=self.registry)
+        self.log_commits = Gauge("trainserve_log_commits", "Group commits of this process", registry=self.registry)
+        self.log_failing = Gauge("trainserve_log_failing", "1 while the log cannot be written", registry=self.registry)
+        self.backlog_bytes = Gauge("trainserve_log_backlog_bytes", "Bytes that no table has yet", registry=self.registry)
+        self.share = Gauge("trainserve_proxy_share", "Share of requests", ["use_case", "arm"], registry=self.registry)
+        self._children: dict[tuple[str, str | None, Outcome], tuple[Counter, Histogram]] = {}
+
+    def count(self, use_case: str, arm: str | None, outcome: Outcome, started: float) -> None:
+        """Count one request that began at this reading of `time.perf_counter`."""
+        key = (use_case, arm, outcome)
+        children = self._children.get(key)
+        if children is None:
+            name = arm or "none"
+            children = (self._requests.labels(use_case, name, outcome), self._latency.labels(use_case, name))
+            self._children[key] = children
+        children[0].inc()
+        children[1].observe(time.perf_counter() - started)

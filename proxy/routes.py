@@ -1,0 +1,128 @@
+"""The proxy's routes: predictions, labels, models, and operation."""
+
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from lake.interface.messages import (
+    REQUEST_ID_HEADER,
+    ROUTING_KEY_HEADER,
+    InferResponse,
+    InterfaceName,
+    ModelMetadata,
+    OipModelMetadata,
+    PredictResponse,
+    ServerMetadata,
+)
+from lake.interface.problems import MEDIA_TYPE, ProblemDocument
+from lake.parameters import Parameters
+from proxy.access import Access
+from proxy.gateway import Gateway
+from proxy.labels import LabelBatch, LabelsAccepted
+from proxy.operation import Liveness, Operation, Readiness
+
+PROBLEMS = {
+    status: ResponseSpec(ProblemDocument, description=description, media_type=MEDIA_TYPE)
+    for status, description in {
+        400: "The request is wrong; every problem is named",
+        401: "An API key is needed",
+        404: "There is no such model",
+        503: "No released model can be reached, or the log cannot be written",
+        504: "The model did not answer in time",
+    }.items()
+}
+
+
+def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler]:
+    """The routes that clients call."""
+
+    async def respond(interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+        client_id = access.client_id(request, "client")
+        answer = await gateway.answer(interface, name, body, request.headers.get(ROUTING_KEY_HEADER), client_id)
+        media_type = MediaType.JSON if answer.status == 200 else MEDIA_TYPE  # noqa: PLR2004 - the one success
+        return Response(
+            answer.body, status_code=answer.status, media_type=media_type, headers={REQUEST_ID_HEADER: answer.request_id}
+        )
+
+    @post(
+        "/models/{name:str}/predict",
+        status_code=200,
+        tags=["predict"],
+        responses={200: ResponseSpec(PredictResponse), **PROBLEMS},
+    )
+    async def predict(name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Score JSON records. One routing key (header `trainserve-routing-key`, else the first row's entity) meets one arm."""
+        return await respond("predict", name, body, request)
+
+    @post(
+        "/v2/models/{name:str}/infer", status_code=200, tags=["predict"], responses={200: ResponseSpec(InferResponse), **PROBLEMS}
+    )
+    async def infer(name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Score tensors, one for each field (Open Inference Protocol v2)."""
+        return await respond("infer", name, body, request)
+
+    @post("/models/{name:str}/labels", status_code=202, tags=["labels"], responses=PROBLEMS)
+    async def labels(name: str, data: LabelBatch, request: Request[Any, Any, Any]) -> LabelsAccepted:
+        """Deliver the truth about predictions, once it is known. Of several labels for one prediction the last counts."""
+        return await gateway.accept_labels(name, data, access.client_id(request, "labeller"))
+
+    return [predict, infer, labels]
+
+
+def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
+    """The routes that describe what the champion's predictor serves."""
+
+    @get("/models/{name:str}", tags=["model"], responses={200: ResponseSpec(ModelMetadata), **PROBLEMS})
+    async def model(name: str) -> Response[bytes]:
+        """What the champion is, who approved it, and an example to try."""
+        return await operation.ask_champion(name, f"/models/{name}")
+
+    @get("/v2/models/{name:str}", tags=["model"], responses={200: ResponseSpec(OipModelMetadata), **PROBLEMS})
+    async def protocol_model(name: str) -> Response[bytes]:
+        """The tensors that the champion takes and gives."""
+        return await operation.ask_champion(name, f"/v2/models/{name}")
+
+    @get("/v2/models/{name:str}/ready", tags=["health"], responses=PROBLEMS)
+    async def protocol_model_ready(name: str) -> Response[bytes]:
+        """Whether the champion can answer."""
+        return await operation.ask_champion(name, f"/v2/models/{name}/ready")
+
+    @get("/v2", tags=["model"])
+    async def protocol_server() -> ServerMetadata:
+        """The server, as the Open Inference Protocol asks."""
+        return ServerMetadata(name="trainserve-proxy", version=version)
+
+    return [model, protocol_model, protocol_model_ready, protocol_server]
+
+
+def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHandler]:
+    """The routes for those who run the service."""
+
+    @get(["/health/live", "/v2/health/live"], tags=["health"])
+    async def live() -> Liveness:
+        """Whether the process answers."""
+        return Liveness()
+
+    @get(["/health/ready", "/v2/health/ready"], tags=["health"], responses={503: ResponseSpec(Readiness)})
+    async def ready() -> Response[Readiness]:
+        """Whether requests can be answered and logged: the releases that are live, and what is wrong."""
+        readiness = operation.readiness()
+        return Response(readiness, status_code=200 if readiness.ready else 503)
+
+    @get("/parameters/{name:str}", tags=["operation"], responses=PROBLEMS)
+    async def parameters(name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """The parameters in force, with their version."""
+        access.client_id(request, "operator")
+        found: Parameters = operation.parameters(name)
+        return Response(msgspec.json.encode(found), media_type=MediaType.JSON, headers={"etag": f'"{found.version}"'})
+
+    @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
+    async def prometheus() -> Response[bytes]:
+        """Counters in Prometheus' text format."""
+        return Response(generate_latest(operation.measure().registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [live, ready, parameters, prometheus]

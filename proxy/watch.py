@@ -1,0 +1,140 @@
+"""What the proxy goes by: for each use case its parameters, its live releases and its input schema, followed as they change."""
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from lake.decoder import Decoder
+from lake.documents import DocumentStore
+from lake.errors import NotFound, TrainServeError, Unavailable
+from lake.home import Home, now_us
+from lake.input_schema import InputSchema, find_input_schema
+from lake.ledger import Ledger
+from lake.parameters import Parameters, check_parameters, find_copy, find_parameters, keep_copy
+from lake.releases import Live, Release, fold
+from lake.signatures import Trust
+
+POLL_INTERVAL_S = 0.5
+# A predictor swaps within a poll of the ledger; for so long the release that was just replaced may still answer.
+SUPERSEDED_GRACE_US = 5_000_000
+
+log = structlog.get_logger(__name__)
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for one use case at one moment; replaced as a whole, never changed."""
+
+    parameters: Parameters
+    live: Live = Live({})
+    superseded: Live = Live({})
+    superseded_at_us: int = 0
+    decoder: Decoder | None = None
+
+    def release_of(self, arm: str, package_digest: str, at_us: int) -> Release | None:
+        """The release under which an arm may have answered with this package, or None if the ledger shows none live."""
+        current = self.live.on(arm)
+        if current is not None and current.package_digest == package_digest:
+            return current
+        former = self.superseded.on(arm)
+        in_grace = at_us - self.superseded_at_us < SUPERSEDED_GRACE_US
+        return former if former is not None and in_grace and former.package_digest == package_digest else None
+
+
+class Watch:
+    """The state of every use case that the parameters name."""
+
+    def __init__(self, home: Home, parameters: Mapping[str, Parameters]) -> None:
+        self.alarms: dict[str, str] = {}
+        self._home = home
+        self._store = DocumentStore(home.lake)
+        self._ledgers: dict[str, Ledger] = {}
+        self._states = {
+            use_case: State(parameters=find_copy(home.copies, use_case) or document) for use_case, document in parameters.items()
+        }
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def use_cases(self) -> list[str]:
+        """The use cases that are answered for."""
+        return list(self._states)
+
+    def state(self, use_case: str) -> State:
+        """What holds now. Raises NotFound."""
+        try:
+            return self._states[use_case]
+        except KeyError:
+            raise NotFound("model", use_case, f"This proxy answers for {self.use_cases}.") from None
+
+    def decoder(self, use_case: str) -> Decoder:
+        """The decoder of its rows. Raises NotFound, Unavailable before the first dataset."""
+        decoder = self.state(use_case).decoder
+        if decoder is None:
+            why = self.alarms.get(use_case, "its input schema is not in the lake yet")
+            raise Unavailable(f"model {use_case!r}", why, f"Materialize {use_case}/dataset in Dagster first.")
+        return decoder
+
+    def schemas(self) -> list[InputSchema]:
+        """The input schemas that are known."""
+        return [state.decoder.schema for state in self._states.values() if state.decoder is not None]
+
+    async def start(self) -> None:
+        """Look once, then keep looking."""
+        await asyncio.to_thread(self.look)
+        self._task = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def look(self) -> None:
+        """Read what is new. What fails becomes an alarm, and what held before holds on."""
+        for use_case, state in self._states.items():
+            try:
+                self._states[use_case] = self._advanced(use_case, state)
+            except (TrainServeError, OSError) as error:
+                if self.alarms.get(use_case) != str(error):
+                    log.warning("lake not usable, going on with what is known", use_case=use_case, why=str(error))
+                self.alarms[use_case] = str(error)
+            else:
+                self.alarms.pop(use_case, None)
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_INTERVAL_S)
+            await asyncio.to_thread(self.look)
+
+    def _advanced(self, use_case: str, state: State) -> State:
+        parameters = self._newest_parameters(state.parameters)
+        decoder = state.decoder
+        schema = find_input_schema(self._store, use_case)
+        if schema is not None and (decoder is None or decoder.schema != schema):
+            decoder = Decoder(schema)
+        changed = msgspec.structs.replace(state, parameters=parameters, decoder=decoder)
+        live = self._live(use_case)
+        if live == state.live:
+            return changed
+        log.info("live releases changed", use_case=use_case, live={arm: one.model_version for arm, one in live.releases.items()})
+        superseded = Live({arm: former for arm, former in state.live.releases.items() if live.on(arm) is not None})
+        return msgspec.structs.replace(changed, live=live, superseded=superseded, superseded_at_us=now_us())
+
+    def _newest_parameters(self, parameters: Parameters) -> Parameters:
+        newest = parameters
+        while (later := find_parameters(self._store, newest.use_case, newest.version + 1)) is not None:
+            check_parameters(later)
+            newest = later
+        if newest is not parameters:
+            log.info("parameters changed", use_case=newest.use_case, version=newest.version, by=newest.changed_by, why=newest.why)
+            keep_copy(self._home.copies, newest)
+        return newest
+
+    def _live(self, use_case: str) -> Live:
+        ledger = self._ledgers.get(use_case)
+        if ledger is None:
+            if not self._store.names(f"{use_case}/releases"):
+                return Live({})  # nothing was ever released: no key to trust is needed yet
+            ledger = self._ledgers[use_case] = Ledger(self._store, use_case, Trust.read(self._home.keys), self._home.heads)
+        ledger.poll()
+        return fold(ledger.entries)
