@@ -4,6 +4,7 @@ A body that is right is decoded by msgspec alone, in C, with types made once fro
 wrong is walked again in Python, to name every problem with its path.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Annotated, Any
@@ -15,6 +16,9 @@ from lake.input_schema import Field, InputSchema
 
 MAXIMUM_ROWS = 10_000
 _LONGEST_SHOWN = 80
+
+# Bytes that are not UTF-8, and nesting without end, are no MsgspecError.
+_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 # What the protocol calls the types of tensors, by the type of field that can take their values.
 TENSOR_TYPES: dict[str, tuple[str, ...]] = {
@@ -60,6 +64,7 @@ class Decoder:
         self.maximum_rows = maximum_rows
         self.entity = schema.entity_reader()
         self._fields = {field.name: field for field in schema.fields}
+        self._numbers = [field.name for field in schema.fields if field.type == "number"]
         self._types = {field.name: field.python_type() for field in schema.fields}
         required = [field for field in schema.fields if not field.nullable]
         nullable = [field for field in schema.fields if field.nullable]
@@ -86,20 +91,20 @@ class Decoder:
         """Decode `{"records": [{...}, ...], "id": "..."}`."""
         try:
             request = self._records.decode(body)
-        except msgspec.MsgspecError as error:
-            raise InvalidInput(self._explain_records(body, str(error))) from error
+        except _MALFORMED as error:
+            raise InvalidInput(self._explain_records(body, error)) from error
         return Rows(request.records, request.id)
 
     def tensors(self, body: bytes) -> Rows:
         """Decode an Open Inference Protocol request: one tensor of shape [rows] or [rows, 1] for each field."""
         try:
             request = self._infer.decode(body)
-        except msgspec.MsgspecError as error:
+        except _MALFORMED as error:
             raise InvalidInput(
                 [Problem(path="body", found=str(error), expected="an Open Inference Protocol v2 request")]
             ) from error
         problems: list[Problem] = []
-        rows = self._row_count(request, problems)
+        rows = self._row_count(request)
         columns: dict[str, list[Any]] = {}
         for index, tensor in enumerate(request.inputs):
             path = f"inputs[{index}]"
@@ -122,14 +127,29 @@ class Decoder:
         return Rows(records, request.id)
 
     def convert(self, rows: Iterable[dict[str, Any]]) -> list[Any]:
-        """Records from plain rows, as batch scoring and parity checks have them, under the same rules."""
-        return msgspec.convert(list(rows), list[self.record_type])  # type: ignore[name-defined]
+        """Records from plain rows, as batch scoring and parity checks have them, under the same rules, any number."""
+        plain = list(rows)
+        problems = [
+            problem
+            for index, row in enumerate(plain)
+            for name in self._numbers
+            if isinstance(value := row.get(name), float) and not math.isfinite(value)  # JSON cannot say these, a frame can
+            for problem in [Problem(path=f"rows[{index}].{name}", found=str(value), expected=self._fields[name].expectation())]
+        ]
+        if problems:
+            raise InvalidInput(problems)
+        try:
+            return msgspec.convert(plain, list[self.record_type])  # type: ignore[name-defined]
+        except msgspec.ValidationError as error:
+            found = [problem for index, row in enumerate(plain) for problem in self._explain_record(f"rows[{index}]", row)]
+            raise InvalidInput(found or [Problem(path="rows", found=str(error), expected="rows of the schema")]) from error
 
-    def _row_count(self, request: InferRequest, problems: list[Problem]) -> int:
+    def _row_count(self, request: InferRequest) -> int:
         rows = request.inputs[0].shape[0] if request.inputs[0].shape else 0
         if not 1 <= rows <= self.maximum_rows:
-            problems.append(Problem(path="inputs[0].shape", found=f"{rows} rows", expected=f"1 to {self.maximum_rows} rows"))
-        return min(max(rows, 0), self.maximum_rows)
+            expected = f"1 to {self.maximum_rows} rows"
+            raise InvalidInput([Problem(path="inputs[0].shape", found=f"{rows} rows", expected=expected)])
+        return rows
 
     def _column(self, path: str, tensor: Tensor, field: Field, rows: int, problems: list[Problem]) -> list[Any]:
         filler = [None] * rows
@@ -144,26 +164,31 @@ class Decoder:
             return filler
         try:
             values = self._columns[field.name].decode(tensor.data)
-        except msgspec.MsgspecError:
-            problems.extend(self._explain_column(path, tensor, field))
+        except _MALFORMED as error:
+            problems.extend(self._explain_column(path, tensor, field) or [_unexplained(f"{path}.data", error)])
             return filler
         if len(values) != rows:
             problems.append(Problem(path=f"{path}.data", found=f"{len(values)} values", expected=f"{rows}, as its shape says"))
             return filler
         return values
 
-    def _explain_column(self, path: str, tensor: Tensor, field: Field) -> Iterable[Problem]:
-        values = msgspec.json.decode(tensor.data)
+    def _explain_column(self, path: str, tensor: Tensor, field: Field) -> list[Problem]:
+        try:
+            values = msgspec.json.decode(tensor.data)
+        except _MALFORMED as error:
+            return [Problem(path=f"{path}.data", found=str(error), expected="JSON")]
         if not isinstance(values, list):
-            yield Problem(path=f"{path}.data", found=_shown(values), expected="a flat list of values")
-            return
-        for index, value in enumerate(values):
-            yield from self._explain_value(f"{path}.data[{index}]", value, field)
+            return [Problem(path=f"{path}.data", found=_shown(values), expected="a flat list of values")]
+        return [
+            problem
+            for index, value in enumerate(values)
+            for problem in self._explain_value(f"{path}.data[{index}]", value, field)
+        ]
 
-    def _explain_records(self, body: bytes, reason: str) -> list[Problem]:
+    def _explain_records(self, body: bytes, reason: Exception) -> list[Problem]:
         try:
             request = msgspec.json.decode(body)
-        except msgspec.MsgspecError as error:
+        except _MALFORMED as error:
             return [Problem(path="body", found=str(error), expected="JSON")]
         if not isinstance(request, dict) or not isinstance(request.get("records"), list):
             return [Problem(path="body", found=_shown(request), expected='an object {"records": [{...}, ...]}')]
@@ -180,7 +205,7 @@ class Decoder:
             records = records[: self.maximum_rows]
         for index, record in enumerate(records):
             problems.extend(self._explain_record(f"records[{index}]", record))
-        return problems or [Problem(path="body", found=reason, expected="a request that fits the input schema")]
+        return problems or [_unexplained("body", reason)]
 
     def _explain_record(self, path: str, record: object) -> Iterable[Problem]:
         if not isinstance(record, dict):
@@ -218,6 +243,11 @@ def epoch_us(time: datetime) -> int:
     """Microseconds since 1970 UTC, exactly."""
     elapsed = time - _EPOCH
     return (elapsed.days * 86_400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds
+
+
+def _unexplained(path: str, error: Exception) -> Problem:
+    """What is refused although each value passes alone: in msgspec's words."""
+    return Problem(path=path, found=str(error), expected="values that fit the input schema")
 
 
 def _shown(value: object) -> str:

@@ -4,6 +4,8 @@ A model uses some of the fields; the others name the row (its entity and its tim
 as `<use_case>/input_schema.json`, so that proxy and shipper know a row without knowing a model.
 """
 
+import keyword
+import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -17,6 +19,9 @@ FieldType = Literal["category", "integer", "number", "boolean", "timestamp"]
 Task = Literal["binary", "multiclass", "regression"]
 
 INT64_MINIMUM, INT64_MAXIMUM = -(2**63), 2**63 - 1
+
+# Columns that stand beside the fields in the tables of a use case.
+RESERVED = ("label", "labelled_at_utc", "package_digest", "request_id", "row", "split")
 
 
 class Field(StrictDocument, frozen=True, kw_only=True):
@@ -38,6 +43,17 @@ class Field(StrictDocument, frozen=True, kw_only=True):
     sensitive: bool = False
     example: Any = None
 
+    def __post_init__(self) -> None:
+        where = f"field {self.name!r}"
+        if not self.name.isidentifier() or keyword.iskeyword(self.name) or self.name.startswith("_"):
+            raise SettingError(f"{where}, name", self.name, "letters, digits and underscores, a letter first, no keyword")
+        if self.name in RESERVED:
+            raise SettingError(f"{where}, name", self.name, f"a name that no table has of its own, as {', '.join(RESERVED)}")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise SettingError(f"{where}, range", (self.minimum, self.maximum), "a minimum that is not above the maximum")
+        if self.unknown_category == "refuse" and not self.categories:
+            raise SettingError(f"{where}, categories", self.categories, "at least one, since any other is refused")
+
     def python_type(self) -> Any:
         """The msgspec type that accepts exactly the values of this field."""
         accepted: Any
@@ -51,8 +67,8 @@ class Field(StrictDocument, frozen=True, kw_only=True):
             case "timestamp":
                 accepted = Annotated[datetime, msgspec.Meta(tz=True)]
             case "integer":
-                low = INT64_MINIMUM if self.minimum is None else int(self.minimum)
-                high = INT64_MAXIMUM if self.maximum is None else int(self.maximum)
+                low = INT64_MINIMUM if self.minimum is None else math.ceil(self.minimum)
+                high = INT64_MAXIMUM if self.maximum is None else math.floor(self.maximum)
                 accepted = Annotated[int, msgspec.Meta(ge=low, le=high)]
             case "number":
                 limits: dict[str, Any] = {"ge": self.minimum, "le": self.maximum}
@@ -101,13 +117,13 @@ class InputSchema(StrictDocument, frozen=True, kw_only=True):
         names = [field.name for field in self.fields]
         where = f"input schema of {self.use_case!r}"
         for name in names:
-            if not name.isidentifier():
-                raise SettingError(f"{where}, field name", name, "letters, digits and underscores")
             if names.count(name) > 1:
                 raise SettingError(f"{where}, field name", name, "each name once")
         for name in self.entity_key:
             if name not in names:
                 raise SettingError(f"{where}, entity_key", name, f"one of the fields {names}")
+            if self.field(name).type == "timestamp":
+                raise SettingError(f"{where}, entity_key", name, "a field that is not a timestamp: the time is event_time")
         if self.event_time is not None and (self.event_time not in names or self.field(self.event_time).type != "timestamp"):
             raise SettingError(f"{where}, event_time", self.event_time, "the name of a field of type timestamp")
 

@@ -15,7 +15,7 @@ def shipper(*, interval_s: float = 1.0) -> None:
         Seconds between two looks at the spools.
 
     """
-    from lake.interface.server import configure_logging
+    from lake.logs import configure_logging
     from lake.shipper import Shipper
 
     configure_logging()

@@ -16,7 +16,9 @@ def proxy(*, host: str = "127.0.0.1", port: int = 8000) -> None:
         The port to listen on.
 
     """
-    from lake.interface.server import bind, configure_logging, serve
+    from lake.interface.server import serve
+    from lake.listener import bind
+    from lake.logs import configure_logging
     from lake.parameters import parameters_from_environment
     from proxy.app import create_app
 

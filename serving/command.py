@@ -18,7 +18,9 @@ def predictor(use_case: str, *, arm: str = "champion", host: str = "127.0.0.1", 
         The port to listen on.
 
     """
-    from lake.interface.server import bind, configure_logging, serve
+    from lake.interface.server import serve
+    from lake.listener import bind
+    from lake.logs import configure_logging
     from serving.app import create_app
 
     configure_logging()

@@ -1,0 +1,188 @@
+"""A group of child processes: started, restarted when they die, and gone when their parent is, however it ends."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import msgspec
+
+from lake.errors import TrainServeError, Unavailable
+
+_PR_SET_PDEATHSIG = 1
+_STOP_S = 20.0
+_RESTART_PAUSE_S = 0.5
+_LONGEST_RESTART_PAUSE_S = 10.0
+_LOG_TAIL_LINES = 15
+
+
+class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One process: what runs, in which environment, and the address that answers 2xx once it is ready."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
+    ready_url: str | None = None
+
+
+class DidNotStart(TrainServeError):
+    """A process ended or stayed silent instead of becoming ready."""
+
+    def __init__(self, name: str, why: str, log: Path) -> None:
+        tail = log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:] if log.exists() else []
+        super().__init__(f"{name} did not start: {why}. The end of its log ({log}):\n" + "\n".join(tail))
+
+
+class Processes:
+    """The children of this process. Use as a context manager: all of them are stopped when it is left.
+
+    Children are started by one thread that lives as long as the group, since the kernel ends a child when the very
+    thread that started it does (that is what makes them go when this process is killed).
+    """
+
+    def __init__(self, logs: Path, on_restart: Callable[[str], None]) -> None:
+        self._logs = logs
+        self._on_restart = on_restart
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
+        self._running: dict[str, tuple[ProcessSpec, subprocess.Popen[bytes]]] = {}
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self, *specs: ProcessSpec, ready_within_s: float = 60.0) -> None:
+        """Start these, and return when all are ready. Raises DidNotStart with the end of the log."""
+        for spec in specs:
+            with self._lock:
+                self._running[spec.name] = (spec, self._spawn(spec))
+        deadline = time.monotonic() + ready_within_s
+        for spec in specs:
+            self._wait_until_ready(spec, deadline)
+
+    def pid(self, name: str) -> int:
+        """The process id of a running child."""
+        return self._running[name][1].pid
+
+    def stop_one(self, name: str) -> None:
+        """Stop one child for good: SIGTERM, and SIGKILL when it has not ended in time."""
+        with self._lock:
+            _, process = self._running.pop(name)
+        _end([process])
+
+    def stop(self) -> None:
+        """Stop all, the last started first to be told."""
+        self._stopping.set()
+        self._watcher.join()
+        with self._lock:
+            processes = [process for _, process in reversed(self._running.values())]
+            self._running.clear()
+        _end(processes)
+        self._starter.shutdown()
+
+    def _spawn(self, spec: ProcessSpec) -> subprocess.Popen[bytes]:
+        return self._starter.submit(self._spawn_here, spec).result()
+
+    def _spawn_here(self, spec: ProcessSpec) -> subprocess.Popen[bytes]:
+        with self._log(spec.name).open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own commands
+                spec.command,
+                env={**os.environ, **spec.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - it only calls prctl
+            )
+
+    def _wait_until_ready(self, spec: ProcessSpec, deadline: float) -> None:
+        while spec.ready_url is not None:
+            with self._lock:
+                process = self._running[spec.name][1]
+            if process.poll() is not None:
+                raise DidNotStart(spec.name, f"it ended with status {process.returncode}", self._log(spec.name))
+            if _answers(spec.ready_url):
+                return
+            if time.monotonic() > deadline:
+                raise DidNotStart(spec.name, f"{spec.ready_url} does not answer", self._log(spec.name))
+            time.sleep(0.05)
+
+    def _watch(self) -> None:
+        pauses: dict[str, float] = {}
+        while not self._stopping.wait(_RESTART_PAUSE_S):
+            with self._lock:
+                dead = [(spec, process) for spec, process in self._running.values() if process.poll() is not None]
+            for spec, process in dead:
+                pause = min(pauses.get(spec.name, _RESTART_PAUSE_S) * 2, _LONGEST_RESTART_PAUSE_S)
+                pauses[spec.name] = pause
+                self._on_restart(f"{spec.name} ended with status {process.returncode} and is started again")
+                with self._lock:
+                    if spec.name in self._running and not self._stopping.is_set():
+                        self._running[spec.name] = (spec, self._spawn(spec))
+                if self._stopping.wait(pause - _RESTART_PAUSE_S):
+                    return
+
+    def _log(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+
+def trainserve_command(*arguments: str) -> tuple[str, ...]:
+    """A command of ours, run by this very interpreter."""
+    return (sys.executable, "-m", "lake.command_line", *arguments)
+
+
+def wait_for(condition: Callable[[], bool], what: str, within_s: float) -> None:
+    """Wait until a condition holds. Raises Unavailable after the time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Unavailable(what, f"it did not happen within {within_s:g} s", "Look into the logs in the home.")
+        time.sleep(0.1)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2.0) as response:  # noqa: S310 - an address of ours
+            return bool(response.status < 300)  # noqa: PLR2004 - where successes end
+    except (URLError, OSError):
+        return False
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_S
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _signal(process, signal.SIGKILL)
+            process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    """To the whole session of the child: Dagster's servers have children of their own."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        process.poll()

@@ -1,0 +1,132 @@
+"""Which processes make up the platform on one machine, and where each listens."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from shutil import copyfile
+
+import msgspec
+
+from lake.documents import DocumentStore
+from lake.errors import TrainServeError
+from lake.home import Home
+from lake.ledger import Ledger
+from lake.listener import bind
+from lake.releases import fold
+from lake.signatures import Trust
+from trainserve_assets.platform.processes import ProcessSpec, trainserve_command
+
+PROJECT = Path(__file__).parents[2]
+FIRST_PREDICTOR_PORT = 8101
+ARMS_FROM_THE_START = ("champion", "challenger")
+
+
+class Topology(msgspec.Struct, frozen=True, kw_only=True):
+    """The predictors by use case and arm, the proxy and Dagit, all on one host."""
+
+    home: Home
+    host: str
+    proxy_port: int
+    dagit_port: int
+    arms: tuple[tuple[str, str], ...]
+    shares: tuple[tuple[str, str, float], ...] = ()
+
+    @property
+    def proxy_url(self) -> str:
+        """Where clients send requests."""
+        return f"http://{self.host}:{self.proxy_port}"
+
+    @property
+    def dagit_url(self) -> str:
+        """Where data engineers and approvers look."""
+        return f"http://{self.host}:{self.dagit_port}"
+
+    def predictor_url(self, use_case: str, arm: str) -> str:
+        """Where the predictor of an arm listens."""
+        return f"http://{self.host}:{self._predictor_port(use_case, arm)}"
+
+    def serving(self) -> list[ProcessSpec]:
+        """Predictors, proxy and shipper: what serves, with or without Dagster."""
+        return [*(self._predictor(use_case, arm) for use_case, arm in self.arms), self._proxy(), self.shipper()]
+
+    def shipper(self) -> ProcessSpec:
+        """The log's shipper."""
+        return ProcessSpec(name="shipper", command=trainserve_command("shipper"), environment=self.home.environment())
+
+    def dagster(self) -> list[ProcessSpec]:
+        """Dagit and its daemon, on an instance that survives."""
+        prepare_dagster_home(self.home)
+        environment = {**self.home.environment(), "TRAINSERVE_PREDICTORS": self._addresses()}
+        workspace = ("-w", str(PROJECT / "workspace.yaml"))
+        address = ("-h", self.host, "-p", str(self.dagit_port))
+        return [
+            ProcessSpec(
+                name="dagit",
+                command=(_script("dagster-webserver"), *workspace, *address),
+                environment=environment,
+                ready_url=f"{self.dagit_url}/server_info",
+            ),
+            ProcessSpec(name="dagster-daemon", command=(_script("dagster-daemon"), "run", *workspace), environment=environment),
+        ]
+
+    def check_ports(self, *, dagit: bool) -> None:
+        """Raises SettingError naming the first address that is in use."""
+        wanted = [(self.proxy_port, "the proxy (choose another with --proxy-port)")]
+        wanted += [
+            (self._predictor_port(use_case, arm), f"the predictor of {use_case}/{arm} (stop what listens there)")
+            for use_case, arm in self.arms
+        ]
+        if dagit:
+            wanted.append((self.dagit_port, "Dagit (choose another with --dagit-port)"))
+        for port, what in wanted:
+            bind(self.host, port, what).close()
+
+    def _predictor(self, use_case: str, arm: str) -> ProcessSpec:
+        port = self._predictor_port(use_case, arm)
+        return ProcessSpec(
+            name=f"predictor-{use_case}-{arm}",
+            command=trainserve_command("predictor", use_case, "--arm", arm, "--host", self.host, "--port", str(port)),
+            environment={**self.home.environment(), "OMP_NUM_THREADS": "1"},
+            ready_url=f"{self.predictor_url(use_case, arm)}/health/live",
+        )
+
+    def _proxy(self) -> ProcessSpec:
+        shares = ",".join(f"{use_case}/{arm}={share}" for use_case, arm, share in self.shares)
+        return ProcessSpec(
+            name="proxy",
+            command=trainserve_command("proxy", "--host", self.host, "--port", str(self.proxy_port)),
+            environment={**self.home.environment(), "PROXY_UPSTREAMS": self._addresses(), "PROXY_SHARES": shares},
+            ready_url=f"{self.proxy_url}/health/live",
+        )
+
+    def _addresses(self) -> str:
+        return ",".join(f"{use_case}/{arm}={self.predictor_url(use_case, arm)}" for use_case, arm in self.arms)
+
+    def _predictor_port(self, use_case: str, arm: str) -> int:
+        return self.proxy_port + FIRST_PREDICTOR_PORT - 8000 + self.arms.index((use_case, arm))
+
+
+def arms_of(home: Home, use_cases: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The arms to start predictors for: those that a ledger shows live, and the usual two, which wait for a release."""
+    arms = []
+    store = DocumentStore(home.lake)
+    for use_case in use_cases:
+        names = dict.fromkeys(ARMS_FROM_THE_START)
+        try:
+            ledger = Ledger(store, use_case, Trust.read(home.keys), home.heads)
+            ledger.poll()
+            names.update(dict.fromkeys(fold(ledger.entries).releases))
+        except TrainServeError:
+            pass  # nothing released yet, or a ledger that does not verify: the predictors say so themselves
+        arms += [(use_case, arm) for arm in names]
+    return tuple(arms)
+
+
+def prepare_dagster_home(home: Home) -> None:
+    """Dagster's home with our `dagster.yaml`."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    copyfile(PROJECT / "dagster.yaml", home.dagster / "dagster.yaml")
+
+
+def _script(name: str) -> str:
+    return str(Path(sys.executable).parent / name)

@@ -1,0 +1,66 @@
+"""`trainserve up`: the whole platform on this machine, until Ctrl-C."""
+
+import signal
+import threading
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from lake.home import Home
+from trainserve_assets.platform.processes import Processes
+from trainserve_assets.platform.topology import Topology, arms_of
+
+
+def up(*, host: str = "127.0.0.1", proxy_port: int = 8000, dagit_port: int = 3000, challenger_share: float = 0.1) -> None:
+    """Start Dagit with its daemon, a predictor for each arm, the proxy and the shipper, on the lake that is there.
+
+    Parameters
+    ----------
+    host
+        The address that everything listens on.
+    proxy_port
+        The proxy's port; predictors take the ports from 101 above it.
+    dagit_port
+        Dagit's port.
+    challenger_share
+        The share of requests for each arm named challenger, while no parameters are stored.
+
+    """
+    from trainserve_assets.catalog import use_cases
+
+    home = Home.from_environment()
+    console = Console()
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    arms = arms_of(home, list(use_cases()))
+    topology = Topology(
+        home=home,
+        host=host,
+        proxy_port=proxy_port,
+        dagit_port=dagit_port,
+        arms=arms,
+        shares=tuple((use_case, arm, challenger_share) for use_case, arm in arms if arm == "challenger"),
+    )
+    topology.check_ports(dagit=True)
+    with Processes(home.logs, lambda line: console.print(f"[yellow]{line}[/]")) as processes:
+        with console.status("starting predictors, proxy and shipper"):
+            processes.start(*topology.serving())
+        with console.status("starting Dagit and its daemon"):
+            processes.start(*topology.dagster())
+        console.print(addresses(topology))
+        console.print("Ctrl-C stops everything.")
+        stopped.wait()
+        console.print("stopping")
+
+
+def addresses(topology: Topology) -> RichTable:
+    """Where everything is."""
+    table = RichTable(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("Dagit", topology.dagit_url)
+    table.add_row("proxy", topology.proxy_url)
+    table.add_row("its API page", f"{topology.proxy_url}/schema")
+    for use_case, arm in topology.arms:
+        table.add_row(f"predictor {use_case}/{arm}", f"{topology.predictor_url(use_case, arm)}/schema")
+    table.add_row("logs", str(topology.home.logs))
+    return table
