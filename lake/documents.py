@@ -1,11 +1,13 @@
 """Small documents of the lake: canonical bytes, digests, and a store with put-if-absent.
 
-The store is a folder or a bucket behind one interface (obstore). In a folder each write is fsynced, file and
-folder, before the call returns: obstore itself does not.
+The store is a folder or a bucket behind one interface (obstore). In a folder each write is fsynced before anybody can
+see it, and its folder before the call returns; obstore itself syncs nothing.
 """
 
+import contextlib
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,21 +57,41 @@ def sync_file(path: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that they survive a power cut."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
 def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Replace a local file at once and durably: readers see the old bytes or the new ones, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with _staged(path, data, mode) as staged:
+        staged.replace(path)
+    sync_folder(path.parent)
+
+
+def write_new_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a local file at once and durably, if nothing is there. Raises FileExistsError."""
+    with _staged(path, data, mode) as staged:
+        os.link(staged, path)
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
+    """The bytes, on disk, in a file beside the path, with a name that obstore does not list; gone afterwards."""
+    make_folder(path.parent)
+    staged = path.with_name(f"{path.name}#{secrets.randbits(63)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        staged.replace(path)
-    except OSError:
+        yield staged
+    finally:
         staged.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
 
 
 class DocumentStore:
@@ -83,11 +105,10 @@ class DocumentStore:
     def get(self, path: str) -> bytes:
         """The bytes at this path. Raises NotFound."""
         try:
-            return bytes(obstore.get(self._store, path).bytes())
+            with self._reached():
+                return bytes(obstore.get(self._store, path).bytes())
         except FileNotFoundError as error:
             raise NotFound("document", path) from error
-        except BaseError as error:
-            raise Unavailable(f"the lake at {self.root}", str(error)) from error
 
     def find(self, path: str) -> bytes | None:
         """The bytes at this path, or None."""
@@ -98,35 +119,47 @@ class DocumentStore:
 
     def put(self, path: str, data: bytes) -> None:
         """Write, replacing what is there. Safe to run twice with the same bytes."""
-        obstore.put(self._store, path, data)
-        self._sync(path)
+        if self._folder is not None:
+            write_file(self._folder / _inside(path), data)
+            return
+        with self._reached():
+            obstore.put(self._store, path, data)
 
     def put_new(self, path: str, data: bytes) -> None:
         """Write only if nothing is there: of two writers exactly one wins, the other gets Conflict."""
         try:
-            obstore.put(self._store, path, data, mode="create")
-        except AlreadyExistsError as error:
+            if self._folder is not None:
+                write_new_file(self._folder / _inside(path), data)
+                return
+            with self._reached():
+                obstore.put(self._store, path, data, mode="create")
+        except (AlreadyExistsError, FileExistsError) as error:
             raise Conflict(path, "no such document yet", "one written by somebody else") from error
-        self._sync(path)
 
     def names(self, folder: str) -> list[str]:
         """The names of the files directly below a folder, sorted."""
-        return sorted(path.rpartition("/")[2] for path in self._paths(folder))
+        return sorted(entry["path"].rpartition("/")[2] for entry in self._list(folder)["objects"])
 
     def folders(self, folder: str = "") -> list[str]:
         """The names of the folders directly below a folder, sorted."""
-        found = obstore.list_with_delimiter(self._store, folder)["common_prefixes"]
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in self._list(folder)["common_prefixes"])
 
-    def _paths(self, folder: str) -> Iterator[str]:
-        yield from (entry["path"] for entry in obstore.list_with_delimiter(self._store, folder)["objects"])
+    def _list(self, folder: str) -> Any:
+        with self._reached():
+            return obstore.list_with_delimiter(self._store, folder)
 
-    def _sync(self, path: str) -> None:
-        if self._folder is None:
-            return
-        file = self._folder / path
-        sync_file(file)
-        for folder in file.parents:
-            sync_folder(folder)
-            if folder == self._folder:
-                break
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, AlreadyExistsError):
+            raise
+        except BaseError as error:
+            raise Unavailable(f"the lake at {self.root}", str(error)) from error
+
+
+def _inside(path: str) -> str:
+    """The path, which may not lead out of the store. Raises NotFound."""
+    if path.startswith("/") or not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise NotFound("document", path)
+    return path

@@ -1,0 +1,34 @@
+"""What every test gets: a home of its own, an environment without the machine's settings, and Hypothesis without a clock."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from lake.documents import DocumentStore
+from lake.home import Home
+
+hypothesis.settings.register_profile("shared machine", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("shared machine")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test, and no process that a test starts, can find the home of this machine."""
+    for name in list(os.environ):
+        if name.startswith(("TRAINSERVE_", "PROXY_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TRAINSERVE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home."""
+    return Home.at(tmp_path / "home")
+
+
+@pytest.fixture
+def store(home: Home) -> DocumentStore:
+    """The documents of the home's lake."""
+    return DocumentStore(home.lake)
