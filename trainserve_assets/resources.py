@@ -7,7 +7,10 @@ from pydantic import Field
 
 from lake.delta import Table
 from lake.documents import DocumentStore
+from lake.errors import SettingError
 from lake.home import Home
+from lake.ledger import Ledger
+from lake.signatures import Trust
 
 
 class LakeResource(dg.ConfigurableResource[None]):
@@ -31,3 +34,14 @@ class LakeResource(dg.ConfigurableResource[None]):
     def table(self, use_case: str, name: str) -> Table:
         """One Delta table of a use case."""
         return Table(self.home.lake, use_case, name)
+
+    def ledger(self, use_case: str) -> Ledger:
+        """The verified ledger of a use case, read to its end. Before the first release it is empty."""
+        home = self.home
+        try:
+            trust = Trust.read(home.keys)
+        except SettingError:  # no key was made yet: whatever stands in a ledger now is signed by nobody we trust
+            trust = Trust({})
+        ledger = Ledger(self.store, use_case, trust, home.heads)
+        ledger.poll()
+        return ledger

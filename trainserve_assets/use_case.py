@@ -1,5 +1,6 @@
 """A use case as its `defs.yaml` says it: everything that is particular to one prediction problem."""
 
+from datetime import date
 from typing import Any, Literal
 
 import msgspec
@@ -10,6 +11,14 @@ from lake.errors import SettingError
 from lake.input_schema import InputSchema
 
 Trainer = Literal["catboost", "hist_gradient_boosting", "logistic_regression"]
+
+
+def check_day(setting: str, day: str) -> None:
+    """Refuse what is not a day of the calendar. Raises SettingError."""
+    try:
+        date.fromisoformat(day)
+    except ValueError as error:
+        raise SettingError(setting, day, "a day as 2013-01-01") from error
 
 
 class Split(StrictDocument, frozen=True, kw_only=True):
@@ -25,6 +34,8 @@ class Split(StrictDocument, frozen=True, kw_only=True):
     version: int = 1
 
     def __post_init__(self) -> None:
+        for day in (self.train_from, self.holdout_from, self.holdout_until):
+            check_day("split", day)
         if not self.train_from < self.holdout_from < self.holdout_until:
             found = f"{self.train_from}, {self.holdout_from}, {self.holdout_until}"
             raise SettingError("split", found, "train_from before holdout_from before holdout_until, as 2013-01-01")
@@ -74,6 +85,9 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
     monitoring: Monitoring = Monitoring()
 
     def __post_init__(self) -> None:
+        check_day(f"history_until of {self.name!r}", self.history_until)
+        if self.input_schema.event_time is None:
+            raise SettingError(f"input_schema.event_time of {self.name!r}", None, "a timestamp field: examples are split by time")
         if self.input_schema.use_case != self.name:
             raise SettingError("input_schema.use_case", self.input_schema.use_case, f"the use case's name, {self.name!r}")
         for name in (*self.features, *self.slices):

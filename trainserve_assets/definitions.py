@@ -1,0 +1,14 @@
+"""The code location: every use case below `defs/`, and the resources that all of them share."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from trainserve_assets.resources import LakeResource
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All definitions, run in one process unless a run says otherwise."""
+    shared = dg.Definitions(resources={"lake": LakeResource()}, executor=dg.in_process_executor)
+    return dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), shared)

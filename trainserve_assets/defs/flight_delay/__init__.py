@@ -1,0 +1,1 @@
+"""Flights that arrive late: the use case that the platform is shown with."""

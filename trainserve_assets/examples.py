@@ -1,0 +1,89 @@
+"""Labelled examples: what a use case's source and feedback make of history, and which split each row is in."""
+
+import importlib
+from typing import Any
+
+import polars as pl
+
+from lake.delta import Table
+from lake.errors import SettingError
+from lake.input_schema import InputSchema
+from lake.tables import TIME, conform, dataset_schema, dtype_of, label_dtype
+from trainserve_assets.use_case import Split, UseCase
+
+
+def read_source(use_case: UseCase) -> pl.LazyFrame:
+    """The use case's own history. Raises SettingError when `source` names nothing that can be called."""
+    module, _, name = use_case.source.partition(":")
+    expected = "module:function, a function without arguments that returns a lazy frame"
+    try:
+        read = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingError(f"source of {use_case.name!r}", use_case.source, f"{expected} ({error})") from error
+    history = read()
+    if not isinstance(history, pl.LazyFrame):
+        raise SettingError(f"source of {use_case.name!r}", f"{use_case.source} returning {type(history).__name__}", expected)
+    return history
+
+
+def examples(use_case: UseCase, history: pl.LazyFrame, feedback: pl.LazyFrame | None = None) -> pl.DataFrame:
+    """One row for each labelled example from `train_from` on, sorted by time and entity, with its split.
+
+    The source counts up to `history_until`; feedback adds what was asked and answered since. An example that both
+    have, by entity and event time, is the source's. Raises SchemaMismatch when columns are off.
+    """
+    schema = use_case.input_schema
+    typed = [pl.col(field.name).cast(dtype_of(field)) for field in schema.fields]
+    columns = [*typed, pl.col("label").cast(label_dtype(schema))]
+    parts = [history.select(columns).filter(_time(use_case) < _start_of(use_case.history_until))]
+    key = example_key(schema)
+    if feedback is not None:
+        parts.append(feedback.select(columns).join(parts[0], on=key, how="anti", nulls_equal=True))
+    together = (
+        pl.concat(parts)
+        .filter(pl.col("label").is_not_null(), _time(use_case) >= _start_of(use_case.split.train_from))
+        .with_columns(split=split_of(_time(use_case), use_case.split))
+        .sort([*key, "label"], nulls_last=True)
+        .collect()
+    )
+    return conform(together, dataset_schema(schema), f"{use_case.name}/dataset")
+
+
+def example_key(schema: InputSchema) -> list[str]:
+    """The columns that say which example a row is: event time, then the entity; without an entity, all fields."""
+    time = str(schema.event_time)
+    return [time, *(name for name in schema.entity_key or schema.names if name != time)]
+
+
+def split_of(time: pl.Expr, split: Split) -> pl.Expr:
+    """Which split a row of this time is in: train, holdout, or later."""
+    return (
+        pl.when(time < _start_of(split.holdout_from))
+        .then(pl.lit("train"))
+        .when(time < _start_of(split.holdout_until))
+        .then(pl.lit("holdout"))
+        .otherwise(pl.lit("later"))
+    )
+
+
+def read_examples(table: Table, use_case: UseCase, version: int, split: str) -> pl.DataFrame:
+    """The rows of one split of one version of the dataset, in one order however its files lie."""
+    return table.scan(version).filter(split=split).sort(example_key(use_case.input_schema), nulls_last=True).collect()
+
+
+def rows_of(frame: pl.DataFrame, features: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    """The rows of a frame as an engine takes them."""
+    return frame.select(features).rows()
+
+
+def days_of(frame: pl.DataFrame, use_case: UseCase) -> pl.Series:
+    """The UTC day of each row."""
+    return frame.select(_time(use_case).dt.date()).to_series()
+
+
+def _time(use_case: UseCase) -> pl.Expr:
+    return pl.col(str(use_case.input_schema.event_time))
+
+
+def _start_of(day: str) -> pl.Expr:
+    return pl.lit(day).str.to_datetime("%Y-%m-%d").cast(TIME)
