@@ -1,0 +1,1 @@
+"""The demonstration: the whole loop on a use case's own history, played through its front doors."""
