@@ -10,7 +10,10 @@ from pydantic import BaseModel
 from trainserve_assets.assets.candidate import candidate_definitions
 from trainserve_assets.assets.dataset import dataset_definitions
 from trainserve_assets.assets.evaluation import evaluation_definitions
+from trainserve_assets.assets.experiment import experiment_definitions
+from trainserve_assets.assets.feedback import feedback_definitions
 from trainserve_assets.assets.release import release_definitions
+from trainserve_assets.assets.windows import windows_definitions
 from trainserve_assets.attributes import attributes_model, use_case_of
 from trainserve_assets.use_case import UseCase
 
@@ -20,6 +23,9 @@ FACTORIES: tuple[Callable[[UseCase], dg.Definitions], ...] = (
     candidate_definitions,
     evaluation_definitions,
     release_definitions,
+    feedback_definitions,
+    windows_definitions,
+    experiment_definitions,
 )
 
 

@@ -1,0 +1,79 @@
+"""Labelled days: what the decisions about answers are made of.
+
+Rows of one day are not independent, a storm delays all its flights, and neither are neighbouring days. So the unit of
+every statement about answers is the day, and its errors come from whole days, never from rows.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+FEWEST_DAYS = 7
+_MATURE_SHARE = 0.9
+_RESAMPLES = 2_000
+_BLOCK_DAYS = 7
+
+Floats = npt.NDArray[np.float64]
+
+
+class LabelledDay(msgspec.Struct, frozen=True, kw_only=True):
+    """One day's labelled answers: `n` of them, the share of all answers that they are, and means over them.
+
+    `loss` is the mean loss of the answers, and `base_loss` that of always answering what was usual in training.
+    `predicted` and `observed` are the mean score and the mean label, 0 where the label is a class.
+    """
+
+    day: date
+    n: int
+    labelled_share: float
+    loss: float
+    base_loss: float
+    predicted: float = 0.0
+    observed: float = 0.0
+
+
+def matured(days: Sequence[LabelledDay]) -> list[LabelledDay]:
+    """The days, in order, whose labels have mostly arrived; a day that has only its early labels would mislead.
+
+    Not every answer ever gets a label, so a day is measured against the median day: it has matured when its labelled
+    share is at least nine tenths of the median share.
+    """
+    if not days:
+        return []
+    usual = float(np.median([day.labelled_share for day in days]))
+    return sorted((day for day in days if day.labelled_share >= _MATURE_SHARE * usual and day.n), key=lambda day: day.day)
+
+
+def counts(days: Sequence[LabelledDay]) -> Floats:
+    """How many labelled answers each day has."""
+    return np.array([day.n for day in days], dtype=np.float64)
+
+
+def standard_error_of_total(daily: Floats) -> float:
+    """The standard error of the sum of daily values around their mean, when neighbouring days may go together.
+
+    Newey and West's estimator with Bartlett weights; the usual lag, which is 3 for a month.
+    """
+    number = len(daily)
+    centred = daily - daily.mean()
+    lags = int(4 * (number / 100) ** (2 / 9))
+    variance = float(centred @ centred)
+    for lag in range(1, lags + 1):
+        variance += 2 * (1 - lag / (lags + 1)) * float(centred[lag:] @ centred[:-lag])
+    return float(np.sqrt(max(variance, 0.0) * number / (number - 1)))
+
+
+def mean_with_interval(values: Floats, weights: Floats, level: float = 0.95, seed: int = 0) -> tuple[float, float, float]:
+    """The weighted mean of daily values and its interval, by resampling blocks of neighbouring days (circular)."""
+    number = len(values)
+    block = max(1, min(_BLOCK_DAYS, number // 3))
+    generator = np.random.default_rng(seed)
+    starts = generator.integers(0, number, size=(_RESAMPLES, -(-number // block)))
+    picked = ((starts[:, :, None] + np.arange(block)) % number).reshape(_RESAMPLES, -1)[:, :number]
+    means = (values[picked] * weights[picked]).sum(axis=1) / weights[picked].sum(axis=1)
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(np.average(values, weights=weights)), float(low), float(high)

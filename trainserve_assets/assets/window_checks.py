@@ -1,0 +1,111 @@
+"""The asset checks on `windows`: claims about volume, answers, inputs, and about what answered."""
+
+from collections.abc import Callable, Mapping
+
+import dagster as dg
+import polars as pl
+
+from checks.calibration import answers_are_calibrated
+from checks.drift import inputs_look_like_training
+from checks.liveness import every_logged_digest_was_live
+from checks.skill import answers_beat_the_base_rate
+from checks.verdict import Verdict
+from checks.volume import volume_is_as_expected
+from lake.errors import VerificationError
+from lake.tables import DATASET, PREDICTIONS, WINDOWS
+from trainserve_assets.answerers import answerers
+from trainserve_assets.resources import LakeResource
+from trainserve_assets.use_case import UseCase
+from trainserve_assets.verdicts import check_result
+from trainserve_assets.windows.judged import JUDGED_DAYS, active_arms, example_hours, feature_days, labelled_days, logged_hours
+from trainserve_assets.windows.table import newest_windows
+
+_WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
+_NOTHING = Verdict(passed=False, reason="no arm has answered yet")
+
+# From the lake, a use case and its newest windows: a verdict for each thing that is judged, by its name.
+Decide = Callable[[LakeResource, UseCase, pl.DataFrame], Mapping[str, Verdict]]
+
+
+def window_checks(use_case: UseCase) -> list[dg.AssetChecksDefinition]:
+    """The checks of a use case. None blocks: a check tells people, and stops nothing that answers."""
+    return [_check(use_case, name, decide, severity, description) for name, (decide, severity, description) in _CLAIMS.items()]
+
+
+def _volume(lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Mapping[str, Verdict]:
+    hours = logged_hours(windows)
+    dataset = lake.table(use_case.name, DATASET)
+    examples = example_hours(dataset.scan(), use_case.input_schema) if dataset.exists() else hours.clear()
+    return {"all arms": volume_is_as_expected(hours, examples, use_case.monitoring.volume_deviations)}
+
+
+def _calibration(_lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Mapping[str, Verdict]:
+    limits = use_case.monitoring
+    return {
+        arm: answers_are_calibrated(labelled_days(windows, arm, use_case.input_schema), limits.calibration_z, limits.fewest_rows)
+        for arm in active_arms(windows)
+    }
+
+
+def _skill(_lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Mapping[str, Verdict]:
+    return {
+        arm: answers_beat_the_base_rate(labelled_days(windows, arm, use_case.input_schema), use_case.monitoring.fewest_rows)
+        for arm in active_arms(windows)
+    }
+
+
+def _drift(_lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Mapping[str, Verdict]:
+    return {
+        arm: inputs_look_like_training(feature_days(windows, arm), use_case.monitoring.fewest_rows)
+        for arm in active_arms(windows)
+    }
+
+
+def _liveness(lake: LakeResource, use_case: UseCase, _windows: pl.DataFrame) -> Mapping[str, Verdict]:
+    predictions = lake.table(use_case.name, PREDICTIONS)
+    found = answerers(predictions.scan(), JUDGED_DAYS) if predictions.exists() else []
+    try:
+        entries = lake.ledger(use_case.name).entries
+    except VerificationError as error:
+        return {"all arms": Verdict(passed=False, reason=str(error), observed=float(len(found)), limit=0.0)}
+    return {"all arms": every_logged_digest_was_live(found, entries)}
+
+
+_CLAIMS: dict[str, tuple[Decide, dg.AssetCheckSeverity, str]] = {
+    "volume_is_as_expected": (
+        _volume,
+        _WARN,
+        "Each hour of the newest logged week has the rows that are usual for its hour of the week.",
+    ),
+    "answers_are_calibrated": (
+        _calibration,
+        _ERROR,
+        "Over the newest four weeks whose labels have arrived, as much happened as was predicted.",
+    ),
+    "answers_beat_the_base_rate": (
+        _skill,
+        _ERROR,
+        "Over the newest four weeks whose labels have arrived, answers lose less than the base rate of training.",
+    ),
+    "inputs_look_like_training": (
+        _drift,
+        _WARN,
+        "In the newest week no input is further from training than single days of training are.",
+    ),
+    "every_logged_digest_was_live": (
+        _liveness,
+        _ERROR,
+        "Whatever answered was live on its arm, by the signed ledger, while it did.",
+    ),
+}
+
+
+def _check(
+    use_case: UseCase, name: str, decide: Decide, severity: dg.AssetCheckSeverity, description: str
+) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=dg.AssetKey([use_case.name, WINDOWS]), name=name, description=description)
+    def check(lake: LakeResource) -> dg.AssetCheckResult:
+        windows = newest_windows(lake.table(use_case.name, WINDOWS))
+        return check_result(decide(lake, use_case, windows) or {"arms": _NOTHING}, severity)
+
+    return check

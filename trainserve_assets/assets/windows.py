@@ -1,0 +1,58 @@
+"""The asset `windows`: what each arm did on each day."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from lake.input_schema import read_input_schema
+from lake.tables import DATASET, LABELS, PREDICTIONS, WINDOWS, WINDOWS_SCHEMA
+from trainserve_assets.assets.window_checks import window_checks
+from trainserve_assets.automation import when_the_log_grew
+from trainserve_assets.resources import LakeResource
+from trainserve_assets.use_case import UseCase
+from trainserve_assets.windows.update import update_windows
+
+
+class WindowsConfig(dg.Config):
+    """How far back days may still change."""
+
+    days_back: int = Field(
+        default=92, description="Days of event time, counted back from the newest logged one, that are looked at for changes"
+    )
+
+
+def windows_definitions(use_case: UseCase) -> dg.Definitions:
+    """The windows of a use case, and the checks that read them."""
+
+    @dg.asset(
+        key=[use_case.name, WINDOWS],
+        deps=[dg.AssetKey([use_case.name, name]) for name in (PREDICTIONS, LABELS, DATASET)],
+        group_name="monitoring",
+        owners=[use_case.owner],
+        kinds={"polars", "deltalake"},
+        automation_condition=when_the_log_grew("*/5 * * * *"),
+        metadata={
+            "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in WINDOWS_SCHEMA.items()])
+        },
+        description=(
+            "One row per span, arm, metric and slice, and per state of knowledge: a figure is written again, with a later "
+            "labels_as_of_utc, when more labels or rows of its span have arrived. Spans are days and hours of event time "
+            "(UTC), and days of arrival for latencies. Append-only."
+        ),
+    )
+    def windows(config: WindowsConfig, lake: LakeResource) -> dg.MaterializeResult[None]:
+        schema = read_input_schema(lake.store, use_case.name)
+        update = update_windows(lake.home.lake, schema, config.days_back, use_case.monitoring.drift_false_alarm_rate)
+        metadata: dict[str, Any] = {
+            "new_figures": update.figures,
+            "computed_days": len(update.days),
+            "computed_rows": update.rows,
+            "days": ", ".join(day.isoformat() for day in update.days) or "none: nothing has arrived since the last run",
+            "delta_version": lake.table(use_case.name, WINDOWS).version(),
+        }
+        if update.without_reference:
+            metadata["packages_not_in_the_lake"] = ", ".join(update.without_reference)
+        return dg.MaterializeResult(metadata=metadata)
+
+    return dg.Definitions(assets=[windows], asset_checks=window_checks(use_case))

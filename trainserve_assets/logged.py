@@ -1,0 +1,103 @@
+"""Logged answers beside their labels and losses: the frame that every figure is computed from."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+import polars as pl
+
+from lake.delta import Table
+from lake.errors import NotFound
+from lake.input_schema import InputSchema
+from lake.tables import LABELS, PREDICTIONS, labels_schema
+
+NO_ARM = "no arm"
+_SMALLEST = 1e-15
+_LABEL = ("label", "labelled_at_utc")
+
+# What a model that always answers the usual would say: one probability, one for each class, or one value.
+Usual = tuple[float, ...]
+
+
+def read_log(lake: str, schema: InputSchema, days_back: int | None = None) -> pl.LazyFrame:
+    """The labelled predictions, all or those of the newest days of event time. Raises NotFound before the first."""
+    predictions, labels = Table(lake, schema.use_case, PREDICTIONS), Table(lake, schema.use_case, LABELS)
+    days = [str(partition["event_date"]) for partition in predictions.open().partitions()] if predictions.exists() else []
+    if not days:
+        raise NotFound("logged prediction of", schema.use_case, "Send requests to the proxy, and let the shipper run.")
+    rows = predictions.scan()
+    if days_back is not None:
+        rows = rows.filter(pl.col("event_date") > date.fromisoformat(max(days)) - timedelta(days=days_back))
+    return labelled(rows, labels.scan() if labels.exists() else labels_schema(schema).to_frame().lazy())
+
+
+def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:
+    """Predictions with `label` and `labelled_at_utc`, null while no label has arrived; one row for each prediction.
+
+    A label names its prediction by request and row, or all predictions about an entity at a time; of several the one
+    counts that was received last.
+    """
+    by_request, by_entity = ["request_id", "row"], ["entity_key_hash", "event_time_utc"]
+    about = labels.filter(pl.col("request_id").is_null())
+    named = [_last(labels.filter(pl.col("request_id").is_not_null()), by_request), _last(about, by_entity)]
+    joined = predictions.with_columns(pl.col("arm").fill_null(NO_ARM))
+    for number, (keys, known) in enumerate(zip((by_request, by_entity), named, strict=True)):
+        joined = joined.join(known.rename({name: f"{name}_{number}" for name in _LABEL}), on=keys, how="left")
+    newer = (pl.col("labelled_at_utc_1") > pl.col("labelled_at_utc_0")).fill_null(pl.col("labelled_at_utc_0").is_null())
+    picked = {name: pl.when(newer).then(f"{name}_1").otherwise(f"{name}_0") for name in _LABEL}
+    return joined.with_columns(**picked).drop(f"{name}_{number}" for name in _LABEL for number in (0, 1))
+
+
+def _last(labels: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
+    """For each thing that labels name, the one that was received last."""
+    newest = labels.sort("received_at_utc", "seq").unique(keys, keep="last", maintain_order=True)
+    return newest.select(*keys, "label", labelled_at_utc="received_at_utc")
+
+
+def known_since() -> pl.Expr:
+    """When the newest prediction or label of a group arrived: what is computed from it was known from then on."""
+    return pl.max_horizontal("received_at_utc", "labelled_at_utc").max()
+
+
+def answered() -> pl.Expr:
+    """Whether a prediction was answered; only those have scores."""
+    return pl.col("outcome") == "answered"
+
+
+def with_losses(rows: pl.LazyFrame, schema: InputSchema, usual: Mapping[str, Usual]) -> pl.LazyFrame:
+    """Adds `score`, `truth`, `loss` and `base_loss`, null where there is no answer or no label.
+
+    The score is what the client was answered, after all rules; a shadow's, which nobody was, is the model's own. For a
+    binary use case it is a probability, for a regression a value; a multiclass answer has no single score.
+    `usual` gives for each package digest the answer of its base rate; `base_loss` is null for other packages.
+    """
+    final = pl.when(answered()).then(pl.coalesce("answer", "scores"))
+    single = schema.task != "multiclass"
+    number = pl.col("label") if single else pl.lit(None, pl.Float64)
+    base = pl.col("package_digest").replace_strict(
+        list(usual), [list(value) for value in usual.values()], default=None, return_dtype=pl.List(pl.Float64)
+    )
+    return rows.with_columns(
+        score=final.list.get(0) if single else pl.lit(None, pl.Float64),
+        truth=pl.when(answered()).then(number),
+        loss=loss(schema, final),
+        base_loss=pl.when(answered()).then(loss(schema, base)),
+    )
+
+
+def loss(schema: InputSchema, answer: pl.Expr) -> pl.Expr:
+    """What an answer, a list of scores, loses against `label`: log-loss for classes, squared error for a regression."""
+    label = pl.col("label")
+    match schema.task:
+        case "binary":
+            probability = answer.list.get(0).clip(_SMALLEST, 1 - _SMALLEST)
+            return -(label * probability.log() + (1 - label) * (1 - probability).log())
+        case "multiclass":
+            position = label.replace_strict(list(schema.classes), range(len(schema.classes)), default=None, return_dtype=pl.Int64)
+            return -answer.list.get(position).clip(_SMALLEST, 1.0).log()
+        case "regression":
+            return (answer.list.get(0) - label) ** 2
+
+
+def loss_name(schema: InputSchema) -> str:
+    """What the loss of this use case is called."""
+    return "squared_error" if schema.task == "regression" else "log_loss"

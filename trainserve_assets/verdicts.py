@@ -1,0 +1,38 @@
+"""Verdicts as Dagster's results of asset checks."""
+
+import math
+from collections.abc import Mapping
+
+import dagster as dg
+
+from checks.verdict import Verdict
+
+
+def check_result(verdicts: Mapping[str, Verdict], severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
+    """One result for several verdicts, by what each is about: it passes when all do, and shows the worst.
+
+    A failure for want of evidence is a warning: nothing is known to be wrong.
+    """
+    worst_of, worst = min(verdicts.items(), key=lambda one: (one[1].passed, one[1].observed is None))
+    evidence = worst.passed or worst.observed is not None
+    return dg.AssetCheckResult(
+        passed=worst.passed,
+        severity=severity if evidence else dg.AssetCheckSeverity.WARN,
+        description=worst.reason if len(verdicts) == 1 else f"{worst_of}: {worst.reason}",
+        metadata={**_figures(worst), **({"each": _table(verdicts)} if len(verdicts) > 1 else {})},
+    )
+
+
+def _figures(verdict: Verdict) -> dict[str, float | int]:
+    found = {"observed": verdict.observed, "limit": verdict.limit}
+    finite = {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
+    return {**finite, "rows": verdict.rows}
+
+
+def _table(verdicts: Mapping[str, Verdict]) -> dg.TableMetadataValue:
+    records = [
+        dg.TableRecord({"about": about, "passed": verdict.passed, "reason": verdict.reason, **_figures(verdict)})
+        for about, verdict in verdicts.items()
+    ]
+    columns = {"about": "string", "passed": "bool", "observed": "float", "limit": "float", "rows": "int", "reason": "string"}
+    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()]))

@@ -1,0 +1,67 @@
+"""What the checks judge: the newest windows, as the pure decisions take them."""
+
+from datetime import timedelta
+
+import polars as pl
+
+from checks.days import LabelledDay, matured
+from checks.drift import FeatureDay
+from lake.input_schema import InputSchema
+from trainserve_assets.logged import loss_name
+from trainserve_assets.windows.metrics import ALL_ARMS, ROWS
+
+JUDGED_DAYS = 28
+ARM_DAYS = 7
+_DAY = timedelta(days=1)
+
+
+def active_arms(windows: pl.DataFrame) -> list[str]:
+    """The arms that answered on one of the newest seven days of event time, the busiest first."""
+    answered = _newest_days(windows.filter(pl.col("metric") == "answered", pl.col("value") > 0), ARM_DAYS)
+    busiest = answered.group_by("arm").agg(pl.col("value").sum()).sort("value", "arm", descending=[True, False])
+    return busiest["arm"].to_list()
+
+
+def labelled_days(windows: pl.DataFrame, arm: str, schema: InputSchema) -> list[LabelledDay]:
+    """The arm's matured days among the newest four weeks of event time."""
+    loss = loss_name(schema)
+    fields = {"labelled_share": "labelled_share", loss: "loss", f"base_rate_{loss}": "base_loss"}
+    if schema.task != "multiclass":
+        fields |= {"mean_labelled_score": "predicted", "label_rate": "observed"}
+    mine = _newest_days(windows.filter(pl.col("arm") == arm, pl.col("metric").is_in([*fields])), JUDGED_DAYS)
+    days = []
+    for (start,), figures in mine.group_by("span_start_utc", maintain_order=True):
+        values = {fields[row["metric"]]: row["value"] for row in figures.iter_rows(named=True)}
+        if len(values) == len(fields):
+            n = figures.filter(pl.col("metric") == loss)["n"].item()
+            days.append(LabelledDay(day=start.date(), n=n, **values))
+    return matured(days)
+
+
+def feature_days(windows: pl.DataFrame, arm: str) -> list[FeatureDay]:
+    """The arm's stability indices, with their limits, on the newest week of event time."""
+    mine = _newest_days(windows.filter(pl.col("arm") == arm, pl.col("metric").is_in(["psi", "psi_limit"])), ARM_DAYS)
+    wide = mine.pivot("metric", index=["span_start_utc", "slice", "n"], values="value").sort("span_start_utc", "slice")
+    return [
+        FeatureDay(feature=row["slice"], day=row["span_start_utc"].date(), index=row["psi"], limit=row["psi_limit"], n=row["n"])
+        for row in wide.iter_rows(named=True)
+    ]
+
+
+def logged_hours(windows: pl.DataFrame) -> pl.DataFrame:
+    """How many rows were asked for in each hour of event time: columns `hour` and `rows`."""
+    hourly = windows.filter(pl.col("arm") == ALL_ARMS, pl.col("metric") == ROWS)
+    return hourly.select(hour="span_start_utc", rows=pl.col("value").cast(pl.Int64)).sort("hour")
+
+
+def example_hours(dataset: pl.LazyFrame, schema: InputSchema) -> pl.DataFrame:
+    """How many examples the dataset has for each hour of event time: columns `hour` and `rows`."""
+    if schema.event_time is None:
+        return pl.DataFrame(schema={"hour": pl.Datetime("us", "UTC"), "rows": pl.Int64})
+    hour = pl.col(schema.event_time).dt.truncate("1h").alias("hour")
+    return dataset.group_by(hour).agg(rows=pl.len().cast(pl.Int64)).sort("hour").collect()
+
+
+def _newest_days(windows: pl.DataFrame, days: int) -> pl.DataFrame:
+    newest = pl.col("span_start_utc").max()
+    return windows.filter(pl.col("span_start_utc") > newest - days * _DAY).sort("span_start_utc", "metric")

@@ -1,0 +1,142 @@
+"""The figures of a window: each is a value with the number of rows behind it, as rows of the table `windows`."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import polars as pl
+
+from lake.input_schema import InputSchema
+from lake.tables import WINDOWS, WINDOWS_SCHEMA, conform
+from trainserve_assets.logged import answered, known_since, loss_name
+from trainserve_assets.windows.reference import Reference
+
+ALL_ARMS = "all arms"
+WHOLE = "all"
+ROWS = "rows"
+LABELLED = "labelled"
+
+_OUTCOMES = ("answered", "refused", "failed", "inactive")
+_QUANTILES = {"score_p10": 0.1, "score_p50": 0.5, "score_p90": 0.9}
+_LATENCIES = {"latency_p50_us": 0.5, "latency_p99_us": 0.99}
+
+
+class Figure(NamedTuple):
+    """A metric as two aggregations over the rows of a window."""
+
+    value: pl.Expr
+    n: pl.Expr
+
+
+def day_figures(schema: InputSchema) -> dict[str, Figure]:
+    """The metrics of one arm on one day of event time."""
+    has_label = answered() & pl.col("label").is_not_null()
+    rows, answers, labels = pl.len(), answered().sum(), has_label.sum()
+    truth, score = pl.col("truth").filter(has_label), pl.col("score").filter(has_label)
+    figures = {
+        ROWS: Figure(rows, rows),
+        **{outcome: Figure((pl.col("outcome") == outcome).sum(), rows) for outcome in _OUTCOMES},
+        LABELLED: Figure(labels, answers),
+        "labelled_share": Figure(labels / answers, answers),
+        loss_name(schema): Figure(pl.col("loss").filter(has_label).mean(), labels),
+        f"base_rate_{loss_name(schema)}": Figure(pl.col("base_loss").filter(has_label).mean(), labels),
+    }
+    if schema.task != "multiclass":
+        figures["mean_score"] = Figure(pl.col("score").mean(), answers)
+        figures |= {name: Figure(pl.col("score").quantile(level), answers) for name, level in _QUANTILES.items()}
+        figures["mean_labelled_score"] = Figure(score.mean(), labels)
+        figures["label_rate"] = Figure(truth.mean(), labels)
+        figures["predicted_over_observed"] = Figure(score.sum() / truth.sum(), labels)
+    if schema.task == "binary":
+        figures["auc"] = Figure(_auc(score, truth), labels)
+    return figures
+
+
+def day_windows(rows: pl.DataFrame, schema: InputSchema) -> pl.DataFrame:
+    """The figures of each arm and day of event time."""
+    return _windows(rows, "event_time_utc", "1d", day_figures(schema))
+
+
+def hour_windows(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of each hour of event time that clients asked for, over all arms."""
+    asked = rows.filter(pl.col("purpose") == "answer").with_columns(arm=pl.lit(ALL_ARMS), labelled_at_utc=pl.lit(None))
+    return _windows(asked, "event_time_utc", "1h", {ROWS: Figure(pl.len(), pl.len())})
+
+
+def latency_windows(rows: pl.DataFrame) -> pl.DataFrame:
+    """The latencies of each arm and day of arrival: how fast it was is a matter of when it was asked."""
+    answers = rows.filter(answered()).with_columns(labelled_at_utc=pl.lit(None))
+    figures = {name: Figure(pl.col("latency_us").quantile(level), pl.len()) for name, level in _LATENCIES.items()}
+    return _windows(answers, "received_at_utc", "1d", figures)
+
+
+def drift_windows(rows: pl.DataFrame, references: Mapping[str, Reference], false_alarm_rate: float) -> pl.DataFrame:
+    """For each arm, day and feature the stability index against training, and the limit that its null sets.
+
+    A day on which an arm served several packages counts for the one that answered most.
+    """
+    answers = rows.filter(answered()).with_columns(_start=pl.col("event_time_utc").dt.truncate("1d"))
+    spans = answers.group_by("_start", "arm").agg(
+        n=pl.len(), known=pl.col("received_at_utc").max(), package_digest=pl.col("package_digest").mode().min()
+    )
+    keys = ["_start", "arm"]
+    found: list[dict[str, object]] = []
+    for digest, reference in references.items():
+        mine = spans.filter(package_digest=digest).sort(keys)
+        features = answers.join(mine.select(keys), on=keys, how="semi").unnest("features", separator=".")
+        for name, feature in reference.features.items():
+            groups, counts = feature.bins.counts(features, f"features.{name}", keys)
+            for span, n, known, counted in zip(groups.iter_rows(named=True), mine["n"], mine["known"], counts, strict=True):
+                window = {"start": span["_start"], "arm": span["arm"], "slice": name, "n": n, "known": known}
+                found.append({**window, "metric": "psi", "value": reference.index(name, counted)})
+                found.append({**window, "metric": "psi_limit", "value": reference.limit(name, n, false_alarm_rate)})
+    return (
+        _conformed(pl.DataFrame(found, schema_overrides={"n": pl.Int64, "value": pl.Float64}, infer_schema_length=None), "1d")
+        if found
+        else WINDOWS_SCHEMA.to_frame()
+    )
+
+
+def _windows(rows: pl.DataFrame, time: str, every: str, figures: Mapping[str, Figure]) -> pl.DataFrame:
+    """One row for each span, arm and figure that has a value."""
+    grouped = (
+        rows.with_columns(start=pl.col(time).dt.truncate(every))
+        .group_by("start", "arm")
+        .agg(
+            known=known_since(),
+            **{
+                name: pl.struct(value=figure.value.cast(pl.Float64), n=figure.n.cast(pl.Int64))
+                for name, figure in figures.items()
+            },
+        )
+    )
+    keys = ["start", "arm", "known"]
+    long = pl.concat(
+        grouped.select(*keys, pl.col(name).struct.unnest(), metric=pl.lit(name), slice=pl.lit(WHOLE)) for name in figures
+    )
+    return _conformed(long.filter(pl.col("value").is_finite()), every)
+
+
+def _conformed(long: pl.DataFrame, every: str) -> pl.DataFrame:
+    windows = long.select(
+        "arm",
+        "metric",
+        "slice",
+        "value",
+        "n",
+        span_start_utc="start",
+        span_end_utc=pl.col("start").dt.offset_by(every),
+        labels_as_of_utc="known",
+    )
+    return conform(windows.select(WINDOWS_SCHEMA.names()), WINDOWS_SCHEMA, WINDOWS)
+
+
+def _auc(score: pl.Expr, truth: pl.Expr) -> pl.Expr:
+    """The probability that a positive scores above a negative, ties half: from the ranks of the positives."""
+    positives, rows = (truth == 1).sum().cast(pl.Float64), truth.len().cast(pl.Float64)
+    ranks = score.rank("average").filter(truth == 1).sum()
+    return (ranks - positives * (positives + 1) / 2) / (positives * (rows - positives))
+
+
+def sorted_windows(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """All windows in one order."""
+    return pl.concat(parts).sort("span_start_utc", "span_end_utc", "arm", "metric", "slice")

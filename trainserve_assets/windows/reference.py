@@ -1,0 +1,131 @@
+"""What a package's inputs and answers are compared with: the training split that it was trained on.
+
+The package's manifest names the dataset version, so the reference of a window never moves when the dataset does.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from checks.drift import Counts, index_limit, rows_of_null, stability_index
+from lake.delta import Table
+from lake.documents import DocumentStore
+from lake.input_schema import Field, InputSchema
+from lake.package import MANIFEST, Manifest
+from lake.tables import DATASET
+from trainserve_assets.logged import Usual
+
+_NUMBER_BINS = 10
+_MOST_CATEGORIES = 20
+
+
+class Bins(msgspec.Struct, frozen=True, kw_only=True):
+    """How one feature is cut: a number at `edges`, or else into `categories` and all others. The last bin is null's."""
+
+    edges: tuple[float, ...] | None = None
+    categories: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """How many bins there are."""
+        return len(self.categories if self.edges is None else self.edges) + 2
+
+    def bin_of(self, column: pl.Expr) -> pl.Expr:
+        """The bin of each value, from 0."""
+        if self.edges is None:
+            codes = column.replace_strict(
+                list(self.categories), range(len(self.categories)), default=len(self.categories), return_dtype=pl.Int32
+            )
+        else:
+            values = column.cast(pl.Float64)
+            codes = pl.sum_horizontal(pl.lit(0, pl.Int32), *((values > edge).cast(pl.Int32) for edge in self.edges))
+        return pl.when(column.is_null()).then(pl.lit(self.number - 1, pl.Int32)).otherwise(codes)
+
+    def counts(self, frame: pl.DataFrame, name: str, groups: list[str]) -> tuple[pl.DataFrame, Counts]:
+        """How many rows of each group are in each bin: the groups, and counts of shape (groups, bins)."""
+        in_bins = [(pl.col("_bin") == code).sum().alias(str(code)) for code in range(self.number)]
+        counted = frame.select(*groups, _bin=self.bin_of(pl.col(name))).group_by(groups).agg(in_bins).sort(groups)
+        return counted.select(groups), counted.drop(groups).to_numpy().astype(np.int64)
+
+
+class FeatureReference(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature in training: its bins, and its counts of shape (days, bins)."""
+
+    bins: Bins
+    training_days: Counts
+
+
+class Reference:
+    """The training split of one dataset version: what is usual, and how features are distributed."""
+
+    def __init__(self, training: pl.DataFrame, schema: InputSchema, features: Iterable[str]) -> None:
+        self.rows = training.height
+        self.usual = _usual(training["label"], schema)
+        day = pl.col(schema.event_time).dt.date() if schema.event_time else pl.lit(0)
+        dated = training.with_columns(_day=day)
+        self.features = {
+            name: _feature_reference(dated, schema.field(name)) for name in sorted(features) if name in training.columns
+        }
+        self._limit = cache(self._compute_limit)
+
+    def index(self, feature: str, counts: Counts) -> float:
+        """The stability index of these counts, of shape (bins,), against all of training."""
+        return float(stability_index(self.features[feature].training_days.sum(axis=0), counts))
+
+    def limit(self, feature: str, n: int, false_alarm_rate: float) -> float:
+        """The index that `n` rows of a day of training exceed with this probability, shared among the features."""
+        return self._limit(feature, rows_of_null(n), false_alarm_rate / len(self.features))
+
+    def _compute_limit(self, feature: str, n: int, false_alarm_rate: float) -> float:
+        return index_limit(self.features[feature].training_days, n, false_alarm_rate)
+
+
+class References:
+    """The references of packages, each read once."""
+
+    def __init__(self, store: DocumentStore, schema: InputSchema) -> None:
+        self._store = store
+        self._schema = schema
+        self._by_training: dict[tuple[int, tuple[str, ...]], Reference] = {}
+
+    def of(self, package_digest: str) -> Reference | None:
+        """What the package of this digest was trained on; None when the lake holds no such package."""
+        encoded = self._store.find(f"{self._schema.use_case}/packages/{package_digest}/{MANIFEST}")
+        if encoded is None:
+            return None
+        manifest = msgspec.json.decode(encoded, type=Manifest)
+        known = (manifest.dataset_version, manifest.features)
+        if known not in self._by_training:
+            table = Table(self._store.root, self._schema.use_case, DATASET)
+            training = table.scan(manifest.dataset_version).filter(split="train").collect()
+            self._by_training[known] = Reference(training, self._schema, manifest.features)
+        return self._by_training[known]
+
+
+def _usual(labels: pl.Series, schema: InputSchema) -> Usual:
+    if schema.task == "multiclass":
+        return tuple(float(np.mean((labels == name).to_numpy())) for name in schema.classes)
+    return (float(np.mean(labels.to_numpy())),)
+
+
+def _feature_reference(training: pl.DataFrame, field: Field) -> FeatureReference:
+    bins = _bins(training[field.name], field)
+    _, counts = bins.counts(training, field.name, ["_day"])
+    return FeatureReference(bins=bins, training_days=counts)
+
+
+def _bins(values: pl.Series, field: Field) -> Bins:
+    """A category's most frequent values; for a number tenths of training, and what is below or above all of it."""
+    known = values.drop_nulls()
+    if field.type == "category":
+        frequent = known.value_counts().sort("count", field.name, descending=[True, False])
+        return Bins(categories=tuple(frequent[field.name].head(_MOST_CATEGORIES)))
+    if known.is_empty():
+        return Bins(edges=())
+    numbers = known.cast(pl.Float64).to_numpy()
+    tenths = np.quantile(numbers, np.linspace(0, 1, _NUMBER_BINS + 1), method="lower")
+    tenths[0] = np.nextafter(tenths[0], -np.inf)
+    return Bins(edges=tuple(np.unique(tenths).tolist()))
