@@ -9,6 +9,7 @@ from importlib.metadata import entry_points, version
 
 import cyclopts
 from rich.console import Console
+from rich.markup import escape
 
 from lake.errors import TrainServeError
 
@@ -28,7 +29,7 @@ def main() -> None:
     try:
         sys.exit(app() or 0)
     except TrainServeError as error:
-        Console(stderr=True).print(f"[bold red]trainserve:[/] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]trainserve:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

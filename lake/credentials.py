@@ -6,7 +6,7 @@ A key is 256 random bits, so a plain SHA-256 of it cannot be guessed back.
 import hmac
 import secrets
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,7 +20,7 @@ class Credential(StrictDocument, frozen=True, kw_only=True):
     """Who a key belongs to and what it may do."""
 
     id: str
-    sha256: str
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     roles: tuple[CredentialRole, ...]
 
 

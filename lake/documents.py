@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import obstore
@@ -18,7 +18,9 @@ import rfc8785
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
-from lake.errors import Conflict, NotFound, Unavailable
+from lake.errors import Conflict, NotFound, Unavailable, VerificationError
+
+Decoded = TypeVar("Decoded")
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,14 @@ class StrictDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 def canonical(document: object) -> bytes:
     """The document as canonical JSON (RFC 8785): equal documents have equal bytes, so equal digests."""
     return rfc8785.dumps(msgspec.to_builtins(document, str_keys=True))
+
+
+def decoded(data: bytes, what: str, accepted: type[Decoded]) -> Decoded:
+    """The document in these stored bytes. Raises VerificationError, naming what it was to be."""
+    try:
+        return msgspec.json.decode(data, type=accepted)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise VerificationError(what, f"unreadable bytes ({error})", "a document of this format") from error
 
 
 def sha256(data: bytes) -> str:

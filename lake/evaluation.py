@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import Literal
 
-import msgspec
 import polars as pl
 
 from lake.delta import Table
-from lake.documents import Document, canonical, sha256
+from lake.documents import Document, canonical, decoded, sha256
 from lake.errors import NotFound, VerificationError
 from lake.input_schema import Task
 from lake.tables import EVALUATION, EVALUATION_SCHEMA, conform
@@ -89,7 +88,7 @@ def read_evaluation(lake: str, use_case: str, evaluation_id: str) -> Evaluation:
     document = rows.item(0, 0)
     if sha256(document.encode()) != evaluation_id:
         raise VerificationError(f"evaluation {evaluation_id[:12]}", "a row with another digest", evaluation_id)
-    return msgspec.json.decode(document, type=Evaluation)
+    return decoded(document.encode(), f"evaluation {evaluation_id[:12]}", Evaluation)
 
 
 def evaluations(lake: str, use_case: str) -> pl.DataFrame:

@@ -24,8 +24,8 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
         root = root.expanduser().resolve()
         if lake is None:
             lake = str(root / "lake")
-        elif "://" not in lake:
-            lake = str(Path(lake).expanduser().resolve())
+        elif "://" not in lake or lake.startswith("file://"):
+            lake = str(Path(lake.removeprefix("file://")).expanduser().resolve())
         return cls(root=root, lake=lake.rstrip("/"))
 
     @classmethod

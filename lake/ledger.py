@@ -5,12 +5,13 @@ the decision: an in-toto statement in an envelope of its own. Files are written 
 writers exactly one wins. Whoever can write to the lake but holds no key can release nothing.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from lake.documents import Document, DocumentStore, canonical, sha256, write_file
+from lake.documents import Document, DocumentStore, canonical, decoded, sha256, write_file
 from lake.errors import VerificationError
 from lake.signatures import PlatformKey, Trust
 
@@ -96,23 +97,31 @@ class Ledger:
         self._use_case = use_case
         self._trust = trust
         self._heads = None if heads is None else heads / f"{use_case}.json"
-        self._nonces: set[str] = set()
         self.entries: list[Entry] = []
 
     @property
     def head(self) -> Head:
         """The newest verified entry."""
-        return Head(seq=self.entries[-1].event.seq, digest=self.entries[-1].digest) if self.entries else Head()
+        return _head(self.entries)
 
     def poll(self) -> bool:
-        """Read and verify what is new; returns whether anything was. Raises VerificationError, and then adds nothing."""
-        grown = False
-        while (data := self._store.find(_path(self._use_case, self.head.seq + 1))) is not None:
-            entry = self._verified(data)
-            self.entries.append(entry)
-            self._nonces.add(entry.decision.nonce)
-            grown = True
-        self._check_seen_head()
+        """Read and verify what is new; returns whether anything was.
+
+        Raises VerificationError at the first entry that does not hold, and keeps those before it, so that no bad entry
+        hides a revocation. A ledger that is shorter or other than the one seen before adds nothing at all.
+        """
+        entries = list(self.entries)
+        failure: VerificationError | None = None
+        try:
+            while (data := self._store.find(_path(self._use_case, len(entries) + 1))) is not None:
+                entries.append(self._verified(data, entries))
+        except VerificationError as error:
+            failure = error
+        self._check_seen_head(entries, failure)
+        grown = len(entries) > len(self.entries)
+        self.entries = entries
+        if failure is not None:
+            raise failure
         return grown
 
     def append(self, decision: Decision, launcher: str, at_utc: str, key: PlatformKey) -> Entry:
@@ -129,36 +138,44 @@ class Ledger:
         self.poll()
         return self.entries[event.seq - 1]
 
-    def _verified(self, data: bytes) -> Entry:
-        expected = self.head.seq + 1
+    def _verified(self, data: bytes, before: Sequence[Entry]) -> Entry:
+        head = _head(before)
+        expected = head.seq + 1
         what = f"event {expected} of the ledger of {self._use_case!r}"
         try:
             event = msgspec.json.decode(self._trust.open(msgspec.json.decode(data), EVENT_TYPE, what), type=Event)
             statement = msgspec.json.decode(self._trust.open(event.decision, DECISION_TYPE, f"the decision of {what}"))
             decision = msgspec.convert(statement["predicate"], Decision)
-        except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
             raise VerificationError(what, f"unreadable ({error})", "a signed event") from error
         if event.seq != expected:
             raise VerificationError(what, f"event {event.seq}", f"event {expected}")
-        if event.previous != self.head.digest:
-            raise VerificationError(what, f"a link to {event.previous[:12]}", f"a link to {self.head.digest[:12]}")
+        if event.previous != head.digest:
+            raise VerificationError(what, f"a link to {event.previous[:12]}", f"a link to {head.digest[:12]}")
+        if {**statement, "predicate": None} != {**_statement(decision), "predicate": None}:
+            raise VerificationError(what, "subjects or types that its predicate does not name", "a statement about its decision")
         if decision.use_case != self._use_case:
             raise VerificationError(what, f"a decision for {decision.use_case!r}", f"one for {self._use_case!r}")
-        if decision.nonce in self._nonces:
+        if any(decision.nonce == entry.decision.nonce for entry in before):
             raise VerificationError(what, "a nonce that was used before", "a decision that was not recorded yet")
         return Entry(event=event, decision=decision, digest=sha256(data))
 
-    def _check_seen_head(self) -> None:
+    def _check_seen_head(self, entries: Sequence[Entry], failure: VerificationError | None) -> None:
+        """Compare with what was seen before, and keep the new head; `failure` is why there are not more entries."""
         if self._heads is None:
             return
-        seen = msgspec.json.decode(self._heads.read_bytes(), type=Head) if self._heads.exists() else Head()
         what = f"the ledger of {self._use_case!r}"
-        if seen.seq > self.head.seq:
-            raise VerificationError(what, f"{self.head.seq} events", f"at least {seen.seq}, as were seen before")
-        if seen.seq and self.entries[seen.seq - 1].digest != seen.digest:
+        seen = decoded(self._heads.read_bytes(), f"the seen head of {what}", Head) if self._heads.exists() else Head()
+        if seen.seq > len(entries):
+            raise failure or VerificationError(what, f"{len(entries)} events", f"at least {seen.seq}, as were seen before")
+        if seen.seq and entries[seen.seq - 1].digest != seen.digest:
             raise VerificationError(what, f"another event {seen.seq}", f"the one seen before, {seen.digest[:12]}")
-        if seen.seq < self.head.seq:
-            write_file(self._heads, canonical(self.head))
+        if seen.seq < len(entries):
+            write_file(self._heads, canonical(_head(entries)))
+
+
+def _head(entries: Sequence[Entry]) -> Head:
+    return Head(seq=entries[-1].event.seq, digest=entries[-1].digest) if entries else Head()
 
 
 def _statement(decision: Decision) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lake.documents import Document, DocumentStore, canonical, sha256
+from lake.documents import Document, DocumentStore, canonical, decoded, sha256
 from lake.engines import Engine, engine_module
 from lake.errors import NotFound, VerificationError
 from lake.input_schema import Task
@@ -100,9 +100,14 @@ def open_package(store: DocumentStore, use_case: str, digest: str) -> Package:
     found = package_digest(files)
     if found != digest:
         raise VerificationError(f"package {digest[:12]}", f"bytes with digest {found}", f"digest {digest}")
-    manifest = msgspec.json.decode(files[MANIFEST], type=Manifest)
+    missing = {MANIFEST, SAMPLES} - set(names)
+    if missing:
+        raise VerificationError(f"package {digest[:12]}", f"the files {names}", f"also {sorted(missing)}")
     return Package(
-        digest=digest, files=files, manifest=manifest, samples=msgspec.json.decode(files[SAMPLES], type=tuple[Sample, ...])
+        digest=digest,
+        files=files,
+        manifest=decoded(files[MANIFEST], f"the manifest of package {digest[:12]}", Manifest),
+        samples=decoded(files[SAMPLES], f"the samples of package {digest[:12]}", tuple[Sample, ...]),
     )
 
 

@@ -4,15 +4,17 @@ The environment is version 0 and holds only until something is stored. A version
 put-if-absent: compare-and-set, so that of two operators one is told. Readers keep a local copy.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from lake.documents import DocumentStore, StrictDocument, canonical, write_file
-from lake.errors import Conflict, InvalidInput, Problem, SettingError
+from lake.documents import DocumentStore, StrictDocument, canonical, decoded, write_file
+from lake.errors import Conflict, InvalidInput, Problem, SettingError, VerificationError
 
 _LONGEST_TIMEOUT_S = 600
+_ROUNDING = 1e-9  # shares are decimal fractions: what adds up to 1 on paper may be a little more here
 
 
 class Arm(StrictDocument, frozen=True, kw_only=True):
@@ -45,8 +47,8 @@ def check_parameters(parameters: Parameters) -> None:
         for name, arm in parameters.arms.items()
         if not 0 <= arm.share <= 1
     ]
-    total = sum(arm.share for arm in parameters.arms.values())
-    if total > 1:
+    total = math.fsum(arm.share for arm in parameters.arms.values())
+    if total > 1 + _ROUNDING:
         problems.append(Problem(path="arms", found=f"shares that add up to {total:g}", expected="at most 1"))
     problems += [
         Problem(path=f"arms.{name}.upstreams", found=repr(url), expected="an address as http://host:port")
@@ -99,14 +101,14 @@ def newest_parameters(store: DocumentStore, use_case: str) -> Parameters | None:
 
 
 def read_parameters(store: DocumentStore, use_case: str, version: int) -> Parameters:
-    """One stored version. Raises NotFound."""
-    return msgspec.json.decode(store.get(_path(use_case, version)), type=Parameters)
+    """One stored version. Raises NotFound, VerificationError."""
+    return _decoded(store.get(_path(use_case, version)), use_case, version)
 
 
 def find_parameters(store: DocumentStore, use_case: str, version: int) -> Parameters | None:
-    """One stored version, or None: what a reader asks for twice a second."""
+    """One stored version, or None: what a reader asks for twice a second. Raises VerificationError."""
     encoded = store.find(_path(use_case, version))
-    return None if encoded is None else msgspec.json.decode(encoded, type=Parameters)
+    return None if encoded is None else _decoded(encoded, use_case, version)
 
 
 def publish_parameters(store: DocumentStore, parameters: Parameters, expected_version: int) -> Parameters:
@@ -129,7 +131,15 @@ def keep_copy(copies: Path, parameters: Parameters) -> None:
 def find_copy(copies: Path, use_case: str) -> Parameters | None:
     """The local copy, or None."""
     path = copies / "parameters" / f"{use_case}.json"
-    return msgspec.json.decode(path.read_bytes(), type=Parameters) if path.exists() else None
+    return decoded(path.read_bytes(), f"the copy of the parameters of {use_case!r}", Parameters) if path.exists() else None
+
+
+def _decoded(encoded: bytes, use_case: str, version: int) -> Parameters:
+    what = f"version {version} of the parameters of {use_case!r}"
+    found = decoded(encoded, what, Parameters)
+    if (found.use_case, found.version) != (use_case, version):
+        raise VerificationError(what, f"version {found.version} of {found.use_case!r}", "the one that the file's name says")
+    return found
 
 
 def _path(use_case: str, version: int) -> str:

@@ -42,29 +42,39 @@ def fold(entries: Iterable[Entry]) -> Live:
     """What is live after these events.
 
     An approval replaces what its arm served; a new champion also ends the champion of any other arm. A revocation
-    takes a package off every arm, and for good: the arm falls back to what it served before. A roll back makes an
-    earlier approval of this package live again on its arm. A rejection changes nothing.
+    takes a package off every arm, and each falls back to what it served before; only a new approval brings the package
+    back. A roll back makes an approval of this package, for this arm and role, live again, and does nothing where there
+    is none or where it was revoked. A rejection changes nothing.
     """
     history: dict[str, list[Release]] = {}
-    revoked: set[str] = set()
+    approved: set[tuple[str, str, Role]] = set()
     for entry in entries:
         decision = entry.decision
+        place = (decision.package_digest, decision.arm, decision.role)
         match decision.decision:
-            case "approve" | "roll back":
-                release = _release(entry)
-                revoked.discard(release.package_digest)
-                if release.role == "champion":
-                    for arm, served in history.items():
-                        if arm != release.arm and served and served[-1].role == "champion":
-                            history[arm] = []
-                history.setdefault(release.arm, []).append(release)
+            case "approve":
+                approved.add(place)
+                _serve(history, _release(entry))
+            case "roll back":
+                if place in approved:
+                    _serve(history, _release(entry))
             case "revoke":
-                revoked.add(decision.package_digest)
+                approved = {other for other in approved if other[0] != decision.package_digest}
                 for arm, served in history.items():
-                    history[arm] = [release for release in served if release.package_digest not in revoked]
+                    history[arm] = [release for release in served if release.package_digest != decision.package_digest]
             case "reject":
                 pass
     return Live({arm: served[-1] for arm, served in sorted(history.items()) if served})
+
+
+def _serve(history: dict[str, list[Release]], release: Release) -> None:
+    """Put the release on its arm. No other arm may fall back to a champion afterwards."""
+    if release.role == "champion":
+        for arm, served in history.items():
+            if arm != release.arm:
+                ended = bool(served) and served[-1].role == "champion"
+                history[arm] = [] if ended else [former for former in served if former.role != "champion"]
+    history.setdefault(release.arm, []).append(release)
 
 
 def next_version(entries: Sequence[Entry]) -> int:

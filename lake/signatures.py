@@ -40,14 +40,16 @@ class Trust:
             )
         return cls({name: SSlibKey.from_dict(name, msgspec.json.decode(data)) for name, data in found.items()})
 
-    def open(self, envelope: dict[str, Any], payload_type: str, what: str) -> bytes:
+    def open(self, envelope: Any, payload_type: str, what: str) -> bytes:
         """The payload of a signed envelope. Raises VerificationError when no trusted key signed just these bytes."""
+        if not isinstance(envelope, dict):
+            raise VerificationError(what, f"a {type(envelope).__name__}", "a signed envelope")
         try:
             opened = Envelope.from_dict(msgspec.json.decode(msgspec.json.encode(envelope)))
             if opened.payload_type != payload_type:
                 raise VerificationError(what, f"payload type {opened.payload_type}", payload_type)
             opened.verify(list(self._keys.values()), 1)
-        except (SignatureError, FormatError, KeyError, ValueError, TypeError) as error:
+        except (SignatureError, FormatError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise VerificationError(what, f"no valid signature ({error})", f"one by a key of {sorted(self._keys)}") from error
         return opened.payload
 
@@ -69,7 +71,10 @@ class PlatformKey:
             write_file(path, signer.private_bytes, mode=0o600)
         if path.stat().st_mode & 0o077:
             raise SettingError(f"the mode of {path}", oct(path.stat().st_mode & 0o777), "0o600: nobody but its owner may read it")
-        return cls(CryptoSigner(load_pem_private_key(path.read_bytes(), password=None)))
+        try:
+            return cls(CryptoSigner(load_pem_private_key(path.read_bytes(), password=None)))
+        except (ValueError, TypeError) as error:
+            raise SettingError(str(path), str(error), "a private key in PEM, as the first release makes it") from error
 
     @property
     def trust(self) -> Trust:
