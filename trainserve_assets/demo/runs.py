@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from lake.errors import TrainServeError
+from lake.errors import NotFound, TrainServeError
 from lake.home import Home
 from trainserve_assets.demo.summary import CheckResult
 from trainserve_assets.platform.topology import prepare_dagster_home
@@ -35,8 +35,11 @@ class Runs:
         self._keys = self._definitions.resolve_asset_graph().executable_asset_keys
 
     def keys(self, use_case: str, *names: str) -> list[dg.AssetKey]:
-        """The assets of a use case whose name is, or begins with, one of these."""
-        return [key for key in self._keys if key.path[0] == use_case and key.path[-1].startswith(names)]
+        """The assets of a use case whose name is, or begins with, one of these. Raises NotFound when there is none."""
+        found = [key for key in self._keys if key.path[0] == use_case and key.path[-1].startswith(names)]
+        if not found:
+            raise NotFound("asset", f"{use_case}/{names}", "The code location has no such asset.")
+        return found
 
     def materialize(self, keys: Sequence[dg.AssetKey], run_config: Mapping[str, Any] | None = None) -> list[CheckResult]:
         """Run these assets with their checks; returns what the checks said. Raises RunFailed."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from checks.release_standard import decide
 from lake.documents import DocumentStore
 from lake.errors import NotFound
 from lake.evaluation import Evaluation, evaluations, read_evaluation
@@ -70,19 +71,22 @@ class Demonstration:
             return []
         with self._step("1/6  dataset, candidates and evaluation: materializing through Dagster"):
             checks = self._runs.materialize(self._runs.keys(USE_CASE, DATASET, "candidate_", EVALUATION))
-        champion, challenger = self._best_two()
         self._say("2/6  the evaluation, as an approver reads it")
-        for arm, evaluation in zip(ARMS, (champion, challenger), strict=True):
+        for arm, evaluation in zip(ARMS, self._first_two(), strict=False):
             with self._step(f"     {evaluation.candidate} released as {arm}, by materializing the release asset"):
                 self._release(arm, evaluation)
         return checks
 
-    def _best_two(self) -> tuple[Evaluation, Evaluation]:
-        """The two newest evaluations with the least log-loss on the holdout."""
+    def _first_two(self) -> list[Evaluation]:
+        """The newest evaluations of the first two candidates, in the order of `defs.yaml`, that pass every blocking gate."""
         newest = evaluations(self._home.lake, USE_CASE).group_by("candidate", maintain_order=True).last()
         documents = [read_evaluation(self._home.lake, USE_CASE, one) for one in newest["evaluation_id"]]
-        best, second, *_ = sorted(documents, key=_log_loss)
-        return best, second
+        passing = {
+            one.candidate: one
+            for one in documents
+            if all(decide(gate, one).passed for gate in self._use_case.release_standard if gate.blocking)
+        }
+        return [passing[candidate.name] for candidate in self._use_case.candidates if candidate.name in passing][: len(ARMS)]
 
     def _release(self, arm: str, evaluation: Evaluation) -> None:
         config = {
@@ -91,7 +95,7 @@ class Demonstration:
             "role": arm,
             "arm": arm,
             "approver": "demo-approver",
-            "reason": "the demonstration releases the two best candidates of the holdout",
+            "reason": "the demonstration releases the first two candidates that pass the release standard",
         }
         self._runs.materialize(self._runs.keys(USE_CASE, RELEASE), {"ops": {f"{USE_CASE}__{RELEASE}": {"config": config}}})
 
@@ -139,8 +143,3 @@ class Demonstration:
 
     def _say(self, words: str) -> None:
         self._console.print(words, highlight=False, soft_wrap=True)
-
-
-def _log_loss(evaluation: Evaluation) -> float:
-    estimate = evaluation.find("log_loss")
-    return float("inf") if estimate is None else estimate.value
