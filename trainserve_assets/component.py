@@ -12,6 +12,8 @@ from trainserve_assets.assets.dataset import dataset_definitions
 from trainserve_assets.assets.evaluation import evaluation_definitions
 from trainserve_assets.assets.experiment import experiment_definitions
 from trainserve_assets.assets.feedback import feedback_definitions
+from trainserve_assets.assets.observed import observed_definitions
+from trainserve_assets.assets.predictors import predictors_definitions
 from trainserve_assets.assets.release import release_definitions
 from trainserve_assets.assets.windows import windows_definitions
 from trainserve_assets.attributes import attributes_model, use_case_of
@@ -23,6 +25,8 @@ FACTORIES: tuple[Callable[[UseCase], dg.Definitions], ...] = (
     candidate_definitions,
     evaluation_definitions,
     release_definitions,
+    predictors_definitions,
+    observed_definitions,
     feedback_definitions,
     windows_definitions,
     experiment_definitions,

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import dagster as dg
 
+from trainserve_assets.predictors import Predictors
 from trainserve_assets.resources import LakeResource
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """All definitions, run in one process unless a run says otherwise."""
-    shared = dg.Definitions(resources={"lake": LakeResource()}, executor=dg.in_process_executor)
+    shared = dg.Definitions(resources={"lake": LakeResource(), "predictors": Predictors()}, executor=dg.in_process_executor)
     return dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), shared)
