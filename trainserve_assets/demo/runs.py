@@ -1,6 +1,7 @@
 """Materializations as a person would launch them, on the platform's own Dagster instance, in this process."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ class Runs:
     def __init__(self, home: Home) -> None:
         from trainserve_assets.definitions import defs
 
+        warnings.simplefilter("ignore", dg.BetaWarning)
         prepare_dagster_home(home)
         os.environ.update(home.environment())
         self._instance = dg.DagsterInstance.get()
