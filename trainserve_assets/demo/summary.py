@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import polars as pl
 from rich.console import Group
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from lake.delta import Table
@@ -92,10 +93,10 @@ def summary_tables(summary: Summary) -> Group:
     for name, found in (("holdout", summary.holdout), ("live", summary.live)):
         if found is not None:
             quality.add_row(name, f"{found.auc:.3f}", f"{found.log_loss:.3f}", f"{found.n:,}")
-    checks = RichTable("check", "verdict", "what was seen", title="Asset checks", title_justify="left")
+    checks = RichTable("verdict", "asset check, and what was seen", title="What the checks say", title_justify="left")
     for check in summary.checks:
         verdict = "[green]passed[/]" if check.passed else f"[yellow]{check.severity.lower()}[/]"
-        checks.add_row(check.name, verdict, check.reason)
+        checks.add_row(verdict, f"[bold]{check.name}[/]\n{escape(check.reason)}", end_section=True)
     return Group(counts, quality, checks)
 
 
