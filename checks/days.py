@@ -13,8 +13,6 @@ import numpy.typing as npt
 
 FEWEST_DAYS = 7
 _MATURE_SHARE = 0.9
-_RESAMPLES = 2_000
-_BLOCK_DAYS = 7
 
 Floats = npt.NDArray[np.float64]
 
@@ -66,14 +64,10 @@ def standard_error_of_total(daily: Floats) -> float:
     return float(np.sqrt(max(variance, 0.0) * number / (number - 1)))
 
 
-def mean_with_interval(values: Floats, weights: Floats, level: float = 0.95, seed: int = 0) -> tuple[float, float, float]:
-    """The weighted mean of daily values and its interval, by resampling blocks of neighbouring days (circular)."""
-    number = len(values)
-    block = max(1, min(_BLOCK_DAYS, number // 3))
-    generator = np.random.default_rng(seed)
-    starts = generator.integers(0, number, size=(_RESAMPLES, -(-number // block)))
-    picked = ((starts[:, :, None] + np.arange(block)) % number).reshape(_RESAMPLES, -1)[:, :number]
-    means = (values[picked] * weights[picked]).sum(axis=1) / weights[picked].sum(axis=1)
-    tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(np.average(values, weights=weights)), float(low), float(high)
+def total_with_interval(daily: Floats, level: float = 0.95) -> tuple[float, float, float]:
+    """The sum of daily values and its interval, by Student's distribution with one degree of freedom less than days."""
+    from scipy.special import stdtrit
+
+    total = float(daily.sum())
+    width = float(stdtrit(len(daily) - 1, (1 + level) / 2)) * standard_error_of_total(daily)
+    return total, total - width, total + width

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from checks.days import FEWEST_DAYS, LabelledDay, counts, mean_with_interval
+from checks.days import FEWEST_DAYS, LabelledDay, counts, total_with_interval
 from checks.verdict import Verdict
 
 
@@ -16,7 +16,7 @@ def answers_beat_the_base_rate(days: Sequence[LabelledDay], fewest_rows: int) ->
         reason = f"{len(days)} days with {rows:,} labelled answers are too few to judge: {FEWEST_DAYS} days and {fewest_rows:,}"
         return Verdict(passed=False, reason=reason, limit=0.0, rows=rows)
     loss, base_loss = np.array([day.loss for day in days]), np.array([day.base_loss for day in days])
-    difference, low, high = mean_with_interval(loss - base_loss, n)
+    difference, low, high = (total / rows for total in total_with_interval(n * (loss - base_loss)))
     reason = (
         f"the loss is {np.average(loss, weights=n):.4f}, the base rate's {np.average(base_loss, weights=n):.4f}; "
         f"the difference {difference:+.4f} is within [{low:+.4f}, {high:+.4f}] and must be below 0, "
