@@ -1,5 +1,6 @@
 """The only door to Delta tables. Each write is a verb that is safe to run twice."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,8 @@ class Table:
             return DeltaTable(self.uri, version=version)
         except TableNotFoundError as error:
             raise NotFound("table", f"{self.use_case}/{self.name}", "It appears with its first rows.") from error
+        except DeltaError as error:
+            raise Unavailable(f"table {self.use_case}/{self.name}", str(error)) from error
 
     def exists(self) -> bool:
         """Whether anything was ever written to it."""
@@ -86,6 +89,7 @@ class Table:
         if self.exists():
             known = self.scan().select(key).unique().collect()
             frame = frame.join(known, on=key, how="anti", nulls_equal=True)
+        frame = frame.unique(key, keep="first", maintain_order=True)
         if frame.height:
             properties = CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT)
             before = self.version()
@@ -102,10 +106,9 @@ class Table:
         """
         if frame.is_empty():
             return 0
-        self._create(frame, partition_by)
         failure: DeltaError | OSError | None = None
         for _ in range(_ATTEMPTS):
-            handle = self.open()
+            handle = self._created(frame, partition_by)
             known = handle.transaction_version(source)
             fresh = frame if known is None else frame.filter(pl.col("seq") > known)
             if fresh.is_empty():
@@ -128,13 +131,18 @@ class Table:
             except (DeltaError, OSError) as error:
                 failure = error
                 continue
-            self._sync_commits_after(before)
+            if known is None and self._local:
+                os.sync()  # the table may be new, made by a life that ended before it synced what it made
+            else:
+                self._sync_commits_after(before)
             return fresh.height
         raise Unavailable(f"table {self.use_case}/{self.name}", f"{_ATTEMPTS} commits failed, the last with: {failure}")
 
-    def _create(self, frame: pl.DataFrame, partition_by: list[str] | None) -> None:
+    def _created(self, frame: pl.DataFrame, partition_by: list[str] | None) -> DeltaTable:
         if not self.exists():
-            write_deltalake(self.uri, frame.clear(), mode="ignore", partition_by=partition_by)
+            with contextlib.suppress(DeltaError):  # somebody else made it in the same moment: then it opens
+                write_deltalake(self.uri, frame.clear(), mode="ignore", partition_by=partition_by)
+        return self.open()
 
     @property
     def _local(self) -> bool:

@@ -19,7 +19,7 @@ from lake.errors import TrainServeError
 from lake.home import Home
 from lake.input_schema import InputSchema, read_input_schema
 from lake.predictions import LabelRecord, PredictionRecord, decode_record, labels_frame, predictions_frame
-from lake.spool.segment import Contents, first_seq, read_segment, segments
+from lake.spool.segment import Contents, closed_segments, first_seq, read_segment, segments
 from lake.spool.slot import Slot, slots, spool_id
 from lake.tables import LABELS, PREDICTIONS
 
@@ -63,33 +63,53 @@ class Shipper:
         self.ship()
 
     def ship(self) -> int:
-        """Ship every closed segment once; returns the rows that were new to their tables."""
+        """Ship every closed segment once; returns the rows that were new to their tables.
+
+        A slot that cannot be shipped does not stop the others: its error is raised after them.
+        """
         shipped = 0
+        failures: list[TrainServeError | OSError] = []
         for folder in slots(self._home.spools):
-            abandoned = Slot.take(folder)
-            if abandoned is not None:
-                abandoned.close()  # leasing it closed its last segment: all but the new one may be taken
-            while (batch := self._batch(folder)) is not None:
-                shipped += self._ship(batch)
-                for path in batch.paths:
-                    path.unlink()
-                sync_folder(folder)
+            try:
+                shipped += self._ship_slot(folder)
+            except (TrainServeError, OSError) as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+        return shipped
+
+    def _ship_slot(self, folder: Path) -> int:
+        abandoned = Slot.take(folder)
+        if abandoned is not None:
+            abandoned.close()  # leasing it closed its last segment: all but the new one may be taken
+        shipped = 0
+        while (batch := self._batch(folder)) is not None:
+            shipped += self._ship(batch)
+            for path in batch.paths:
+                path.unlink(missing_ok=True)  # another shipper of this home may have been faster
+            sync_folder(folder)
         return shipped
 
     def _batch(self, folder: Path) -> Batch | None:
         identity = spool_id(folder)
-        closed = segments(folder)[:-1]
+        closed = closed_segments(folder)
         if identity is None or not closed:
             return None
         batch = Batch(identity, [], {})
         size = 0
         for path in closed:
             contents = read_segment(path)
-            self._set_aside(path, contents)
+            unreadable = list(contents.damaged)
             for seq, encoded in enumerate(contents.records, start=first_seq(path)):
-                if encoded is not None:
+                if encoded is None:
+                    continue
+                try:
                     record = decode_record(encoded)
+                except msgspec.MsgspecError:
+                    unreadable.append(encoded)
+                else:
                     batch.records.setdefault((record.use_case, _table(record)), []).append((seq, record))
+            self._set_aside(path, contents, unreadable)
             batch.paths.append(path)
             size += contents.length
             if size >= MAXIMUM_BATCH_BYTES:
@@ -108,15 +128,18 @@ class Shipper:
             shipped += rows
         return shipped
 
-    def _set_aside(self, path: Path, contents: Contents) -> None:
+    def _set_aside(self, path: Path, contents: Contents, unreadable: list[bytes]) -> None:
         """Keep the bytes of records that cannot be read; they never stop the rest."""
-        if not contents.damaged and not contents.torn_bytes:
+        if not unreadable and not contents.torn_bytes:
             return
-        tail = path.read_bytes()[contents.length :]
         aside = self._home.root / "set_aside" / f"{path.parent.name}-{path.name}"
-        write_file(aside, b"".join([*contents.damaged, tail]))
+        write_file(aside, b"".join([*unreadable, path.read_bytes()[contents.length :]]))
         log.error(
-            "damaged records set aside", segment=str(path), records=len(contents.damaged), torn_bytes=len(tail), kept=str(aside)
+            "unreadable records set aside",
+            segment=str(path),
+            records=len(unreadable),
+            torn_bytes=contents.torn_bytes,
+            kept=str(aside),
         )
 
 

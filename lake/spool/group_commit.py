@@ -25,10 +25,13 @@ class GroupCommit:
         self._waiting: list[tuple[list[bytes], asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
         self._rotating: asyncio.Task[None] | None = None
+        self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
 
     async def append(self, records: list[bytes]) -> None:
         """Wait until these records are on disk. Raises SpoolUnavailable when they cannot be written."""
+        if self._closed:
+            raise SpoolUnavailable("it was closed")
         loop = asyncio.get_running_loop()
         written: asyncio.Future[None] = loop.create_future()
         self._waiting.append((records, written))
@@ -41,7 +44,10 @@ class GroupCommit:
         self._rotating = asyncio.get_running_loop().create_task(self._rotate())
 
     async def close(self) -> None:
-        """Commit what waits, then give the slot back."""
+        """Commit what waits, then give the slot back. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
         if self._rotating is not None:
             self._rotating.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -49,7 +55,8 @@ class GroupCommit:
         while self._committing is not None:
             await self._committing
         self._thread.shutdown()
-        self.slot.rotate()
+        with contextlib.suppress(OSError):  # the shipper then takes the segment as one that a crash left open
+            self.slot.rotate()
         self.slot.close()
 
     async def _commit(self) -> None:
@@ -57,26 +64,27 @@ class GroupCommit:
         while self._waiting:
             group, self._waiting = self._waiting, []
             records = [record for records, _ in group for record in records]
-            try:
-                await loop.run_in_executor(self._thread, self._write, records)
-            except OSError as error:
-                self.failure = str(error)
-                for _, written in group:
-                    if not written.done():
-                        written.set_exception(SpoolUnavailable(str(error)))
-            else:
-                self.failure = None
+            outcome = loop.run_in_executor(self._thread, self._write, records)
+            await asyncio.wait([outcome])
+            failure = outcome.exception()
+            self.failure = None if failure is None else str(failure)
+            if failure is None:
                 self.commits += 1
                 self.records_committed += len(records)
-                for _, written in group:
-                    if not written.done():
-                        written.set_result(None)
+            for _, written in group:
+                if written.done():
+                    continue  # its request was cancelled
+                if failure is None:
+                    written.set_result(None)
+                else:
+                    written.set_exception(SpoolUnavailable(str(failure)) if isinstance(failure, OSError) else failure)
         self._committing = None
 
     def _write(self, records: list[bytes]) -> None:
         self.slot.append(records)
         if self.slot.size >= self._segment_bytes:
-            self.slot.rotate()
+            with contextlib.suppress(OSError):  # these records are on disk; the segment is tried again
+                self.slot.rotate()
 
     async def _rotate(self) -> None:
         loop = asyncio.get_running_loop()

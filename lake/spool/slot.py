@@ -4,6 +4,7 @@ Its `spool_id` and its sequence outlive every process. The newest segment is nev
 where the sequence stands, even when all records have been shipped.
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -12,17 +13,28 @@ from typing import Self
 
 import structlog
 
-from lake.documents import sync_file, sync_folder, write_file
+from lake.documents import make_folder, sync_file, sync_folder, write_file
 from lake.spool.segment import first_seq, joined, read_segment, segment_path, segments
 
 _LOCK = "lock"
 _ID = "spool_id"
+_TORN = ".torn"
 
 log = structlog.get_logger(__name__)
 
 
 class Slot:
-    """A leased slot: appends records, rotates segments. Not for use by two threads at once."""
+    """A leased slot: appends records, rotates segments. Not for use by two threads at once.
+
+    `size` counts the bytes of the open segment that are on disk and acknowledged; what a failed write left behind it
+    is cut off before anything else is written.
+    """
+
+    size: int
+    next_seq: int
+    _file: int
+    _clean: bool  # nothing stands behind `size`
+    _named: bool  # the segment's name is on disk
 
     def __init__(self, folder: Path, lock: int) -> None:
         self.folder = folder
@@ -45,36 +57,50 @@ class Slot:
     def take(cls, folder: Path, *, make: bool = False) -> "Slot | None":
         """The slot in a folder, or None while another process holds it."""
         if make:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return cls(folder, lock)
         except BlockingIOError:
             os.close(lock)
             return None
-        return cls(folder, lock)
+        except BaseException:
+            os.close(lock)  # else this process would hold, for good, a slot that it does not use
+            raise
 
     def append(self, records: list[bytes]) -> None:
         """Write and fsync. Raises OSError, and then nothing of it stays in the segment."""
         data = joined(records)
+        self._cut_leftovers()
+        self._clean = False
         try:
             written = 0
             while written < len(data):
-                written += os.write(self._file, data[written:] if written else data)
+                written += os.pwrite(self._file, data[written:] if written else data, self.size + written)
             os.fdatasync(self._file)
+            if not self._named:
+                sync_folder(self.folder)
+                self._named = True
         except OSError:
-            os.ftruncate(self._file, self.size)
-            os.lseek(self._file, self.size, os.SEEK_SET)
+            with contextlib.suppress(OSError):  # tried again before the next write
+                self._cut_leftovers()
             raise
+        self._clean = True
         self.size += len(data)
         self.next_seq += len(records)
 
     def rotate(self) -> None:
-        """Close the segment, so that the shipper may take it, and begin the next. Nothing to do while it is empty."""
+        """Close the segment, so that the shipper may take it, and begin the next. Nothing to do while it is empty.
+
+        Raises OSError, and then the segment goes on.
+        """
         if self.size == 0:
             return
-        os.close(self._file)
+        self._cut_leftovers()
+        full = self._file
         self._begin()
+        os.close(full)
 
     def close(self) -> None:
         """Close the segment and give the slot back."""
@@ -88,7 +114,7 @@ class Slot:
         self.close()
 
     def _recover(self) -> None:
-        """Continue after the last whole record; what a crash left half-written behind it is cut off."""
+        """Continue after the last whole record; what a crash left half-written behind it is cut off and kept beside."""
         existing = segments(self.folder)
         self.next_seq = 1
         if existing:
@@ -96,16 +122,25 @@ class Slot:
             contents = read_segment(newest)
             if contents.torn_bytes:
                 log.warning("torn tail cut", segment=str(newest), bytes=contents.torn_bytes)
+                with contextlib.suppress(OSError):  # a full disk: it is cut all the same
+                    write_file(newest.with_suffix(_TORN), newest.read_bytes()[contents.length :])
                 os.truncate(newest, contents.length)
             sync_file(newest)
             self.next_seq = first_seq(newest) + len(contents.records)
         self._begin()
 
     def _begin(self) -> None:
+        """Open the next segment. Only the opening can fail, and then no segment was made."""
         path = segment_path(self.folder, self.next_seq)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        sync_folder(self.folder)
+        self._named = False  # seen to by the first append
+        self._clean = True
         self.size = 0
+
+    def _cut_leftovers(self) -> None:
+        if not self._clean:
+            os.ftruncate(self._file, self.size)
+            self._clean = True
 
 
 def slots(spools: Path) -> list[Path]:
