@@ -8,14 +8,14 @@ import polars as pl
 
 from checks.release_standard import standard_digest
 from lake.delta import Table
-from lake.documents import Document
+from lake.documents import Document, decoded
 from lake.errors import SettingError
 from lake.evaluation import Difference, Estimate, Evaluation
 from lake.input_schema import InputSchema
 from lake.package import Package, open_package
 from lake.releases import fold
 from lake.tables import DATASET, EVALUATION
-from trainserve_assets.examples import days_of, read_examples, rows_of
+from trainserve_assets.examples import day_of, read_examples, rows_of
 from trainserve_assets.metrics import Numbers, Sample, Spread, measure
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.training import numbers, read_note, split_words
@@ -77,7 +77,7 @@ def read_holdout(dataset: Table, use_case: UseCase) -> Holdout:
     return Holdout(
         frame=frame,
         labels=numbers(frame["label"], schema),
-        days=days_of(frame, use_case),
+        days=frame.select(day_of(schema)).to_series(),
         dataset_version=version,
         dataset_digest=str(dataset.digest()),
         base=_base(numbers(known, schema), schema),
@@ -190,7 +190,7 @@ def _looks(table: Table, use_case: UseCase, packages: list[Package]) -> int:
     seen = {package.digest for package in packages}
     if table.exists():
         for document in table.scan().select("document").collect().to_series():
-            look = msgspec.json.decode(document, type=_Look)
+            look = decoded(document.encode(), "an evaluation", _Look)
             if look.split.get("holdout_from") == use_case.split.holdout_from:
                 seen.add(look.package_digest)
     return len(seen)

@@ -76,9 +76,9 @@ def rows_of(frame: pl.DataFrame, features: tuple[str, ...]) -> list[tuple[Any, .
     return frame.select(features).rows()
 
 
-def days_of(frame: pl.DataFrame, use_case: UseCase) -> pl.Series:
-    """The UTC day of each row."""
-    return frame.select(_time(use_case).dt.date()).to_series()
+def day_of(schema: InputSchema) -> pl.Expr:
+    """The UTC day of a row's event time."""
+    return pl.col(str(schema.event_time)).dt.date()
 
 
 def _time(use_case: UseCase) -> pl.Expr:

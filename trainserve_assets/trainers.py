@@ -70,6 +70,7 @@ def _catboost(lesson: Lesson, parameters: Mapping[str, Any], seed: int) -> Train
 
 
 def _hist_gradient_boosting(lesson: Lesson, parameters: Mapping[str, Any], seed: int) -> Trained:
+    sklearn_engine.wait_passively()
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     chosen = {"max_iter": 150, "early_stopping": False, **parameters}
@@ -78,6 +79,7 @@ def _hist_gradient_boosting(lesson: Lesson, parameters: Mapping[str, Any], seed:
 
 
 def _logistic_regression(lesson: Lesson, parameters: Mapping[str, Any], seed: int) -> Trained:
+    sklearn_engine.wait_passively()
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression

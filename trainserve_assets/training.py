@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from lake.delta import Table
-from lake.documents import Document, DocumentStore, canonical
+from lake.documents import Document, DocumentStore, canonical, decoded
 from lake.engines import engine_module
 from lake.errors import NotFound, SettingError, VerificationError
 from lake.input_schema import InputSchema
@@ -45,7 +45,7 @@ def read_note(store: DocumentStore, use_case: str, candidate: str) -> Note:
     data = store.find(f"{use_case}/candidates/{candidate}.json")
     if data is None:
         raise NotFound("candidate", f"{use_case}/{candidate}", f"Materialize {use_case}/candidate_{candidate}.")
-    return msgspec.json.decode(data, type=Note)
+    return decoded(data, f"the note of candidate {use_case}/{candidate}", Note)
 
 
 def train_candidate(store: DocumentStore, dataset: Table, use_case: UseCase, candidate: Candidate) -> tuple[Package, Lesson]:

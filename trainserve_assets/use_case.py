@@ -94,7 +94,9 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
             if self.input_schema.field(name).type == "timestamp":
                 raise SettingError(f"features or slices of {self.name!r}", name, "a field that is not a timestamp")
         names = [candidate.name for candidate in self.candidates]
-        if not names or len(set(names)) < len(names):
-            raise SettingError(f"candidates of {self.name!r}", names, "at least one, each name once")
+        gates = [gate.name for gate in self.release_standard]
+        for name in (*names, *gates):
+            if not name.isidentifier() or names.count(name) > 1 or gates.count(name) > 1:
+                raise SettingError(f"a name of a candidate or gate of {self.name!r}", name, "letters, digits and _, each once")
         if sum(candidate.baseline for candidate in self.candidates) != 1:
             raise SettingError(f"candidates of {self.name!r}", names, "exactly one with baseline: true")

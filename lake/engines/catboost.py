@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from lake.engines import Row
 
 if TYPE_CHECKING:
@@ -54,10 +56,19 @@ class CatBoostEngine:
 
 
 def save(model: Any) -> bytes:
-    """The `.cbm` bytes, equal for equal training: the two fields that differ each time are set before saving."""
+    """The `.cbm` bytes, equal for equal training on any machine: what differs each time or by its threads is taken out.
+
+    That is the model's own id and time, the number of threads, and the learning curve, whose last digits depend on
+    them. Trees, borders and parameters stay, so that predictions do.
+    """
     metadata = model.get_metadata()
     metadata["model_guid"] = "00000000-00000000-00000000-00000000"
     metadata["train_finish_time"] = "1970-01-01T00:00:00Z"
+    metadata["training"] = "{}"
+    parameters = msgspec.json.decode(metadata["params"])
+    parameters.pop("system_options", None)
+    parameters.get("flat_params", {}).pop("thread_count", None)
+    metadata["params"] = msgspec.json.encode(parameters, order="sorted").decode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILE
         model.save_model(os.fspath(path), format="cbm")

@@ -1,26 +1,43 @@
-"""The asset `dataset` and the checks that stand between it and training."""
+"""The asset `dataset`, and the blocking checks between it and training."""
+
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
+import polars as pl
 
+from checks.data_quality import CLAIMS, judge_examples
+from checks.verdict import Verdict
 from lake.input_schema import publish_input_schema
-from lake.tables import DATASET, FEEDBACK
+from lake.tables import DATASET, FEEDBACK, SPLITS, dataset_schema
 from trainserve_assets.digests import content_digest
-from trainserve_assets.examples import examples, read_source
+from trainserve_assets.examples import day_of, example_key, examples, read_source
+from trainserve_assets.pictures import label_picture
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 
+SOURCE = "source"
+
 
 def dataset_definitions(use_case: UseCase) -> dg.Definitions:
-    """The dataset of a use case and its blocking checks."""
+    """The dataset of a use case, where it comes from, and its checks."""
     key = dg.AssetKey([use_case.name, DATASET])
+    source = dg.AssetSpec(
+        [use_case.name, SOURCE],
+        group_name="data",
+        owners=[use_case.owner],
+        kinds={"python"},
+        description=f"All history, as `{use_case.source}` returns it; feedback takes over on {use_case.history_until} (UTC).",
+    )
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey([use_case.name, FEEDBACK])],
+        deps=[source, dg.AssetKey([use_case.name, FEEDBACK])],
         group_name="data",
         owners=[use_case.owner],
         kinds={"polars", "deltalake"},
-        description=f"{use_case.title}: one row per labelled example, keyed by entity and event time (UTC), with its split.",
+        description=f"{use_case.description}\n\nOne row per labelled example, keyed by "
+        f"{', '.join(example_key(use_case.input_schema))}; times are UTC. `split` says what the row is used for.",
+        metadata={"dagster/column_schema": _columns(use_case)},
     )
     def dataset(lake: LakeResource) -> dg.MaterializeResult[None]:
         publish_input_schema(lake.store, use_case.input_schema)
@@ -28,6 +45,69 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
         rows = examples(use_case, read_source(use_case), feedback.scan() if feedback.exists() else None)
         digest = content_digest(rows)
         version = lake.table(use_case.name, DATASET).replace(rows, digest)
-        return dg.MaterializeResult(metadata={"dagster/row_count": rows.height, "delta_version": version, "digest": digest})
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": rows.height,
+                "delta_version": version,
+                "digest": digest,
+                **{f"rows_{split}": rows.filter(split=split).height for split in SPLITS},
+                **_label_words(use_case, rows),
+            },
+            data_version=dg.DataVersion(digest),
+        )
 
-    return dg.Definitions(assets=[dataset])
+    @dg.multi_asset_check(
+        name=f"{use_case.name}_{DATASET}_checks",
+        specs=[
+            dg.AssetCheckSpec(claim, asset=key, blocking=True, description=f"{words} Great Expectations on Polars' measurements.")
+            for claim, words in CLAIMS.items()
+        ],
+    )
+    def dataset_checks(lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        rows = lake.table(use_case.name, DATASET).scan()
+        for claim, verdicts in judge_examples(rows, use_case.input_schema, example_key(use_case.input_schema)).items():
+            yield _result(key, claim, verdicts)
+
+    return dg.Definitions(assets=[source, dataset], asset_checks=[dataset_checks])
+
+
+def _result(key: dg.AssetKey, claim: str, verdicts: Sequence[Verdict]) -> dg.AssetCheckResult:
+    failed = [verdict.reason for verdict in verdicts if not verdict.passed]
+    words = {True: "as expected", False: "NOT as expected"}
+    records = [dg.TableRecord({"expectation": verdict.reason, "found": words[verdict.passed]}) for verdict in verdicts]
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=claim,
+        passed=bool(verdicts) and not failed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(failed) or f"{len(verdicts)} expectations hold over {verdicts[0].rows:,} rows",
+        metadata={"expectations": dg.MetadataValue.table(records), "rows": verdicts[0].rows},
+    )
+
+
+def _label_words(use_case: UseCase, rows: pl.DataFrame) -> dict[str, dg.MetadataValue]:
+    """How the label is spread over the days; nothing for names of classes, which have no mean."""
+    if use_case.input_schema.task == "multiclass":
+        return {}
+    days = rows.group_by(day_of(use_case.input_schema).alias("day"), "split").agg(pl.col("label").mean()).sort("day")
+    return {
+        "label_mean": dg.MetadataValue.float(float(rows.select(pl.col("label").mean()).item())),
+        "label_by_day": dg.MetadataValue.md(label_picture(days)),
+    }
+
+
+def _columns(use_case: UseCase) -> dg.TableSchema:
+    fields = {field.name: field for field in use_case.input_schema.fields}
+    described = {name: f"{field.description}{f' ({field.unit})' if field.unit else ''}" for name, field in fields.items()}
+    described |= {"label": use_case.input_schema.label, "split": ", ".join(SPLITS)}
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                name,
+                str(dtype),
+                description=described[name],
+                constraints=dg.TableColumnConstraints(nullable=name in fields and fields[name].nullable),
+            )
+            for name, dtype in dataset_schema(use_case.input_schema).items()
+        ]
+    )

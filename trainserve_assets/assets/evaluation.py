@@ -1,22 +1,40 @@
-"""The asset `evaluation`: the evidence about every candidate, its gates as checks, and the block an approver pastes."""
+"""The asset `evaluation`: the evidence about every candidate, each gate as a check, and the block an approver pastes."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 import dagster as dg
 
-from lake.evaluation import append_evaluation
+from checks.release_standard import Gate, decide
+from lake.evaluation import Evaluation, append_evaluation
 from lake.tables import DATASET, EVALUATION
 from trainserve_assets.assets.candidate import candidate_key
-from trainserve_assets.evidence import judge
+from trainserve_assets.evidence import Judged, judge
+from trainserve_assets.pictures import reliability_picture, roc_picture
+from trainserve_assets.report import (
+    HEADLINES,
+    Row,
+    candidate_rows,
+    comparison_rows,
+    gate_rows,
+    meets_standard,
+    reason_of,
+    release_block,
+    slice_rows,
+)
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
+
+MEETS_STANDARD = "a_candidate_meets_the_release_standard"
 
 
 def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
     """The evaluation of a use case's candidates."""
+    key = dg.AssetKey([use_case.name, EVALUATION])
+    gates = use_case.release_standard
 
     @dg.asset(
-        key=dg.AssetKey([use_case.name, EVALUATION]),
+        key=key,
         deps=[
             dg.AssetKey([use_case.name, DATASET]),
             *(candidate_key(use_case.name, candidate.name) for candidate in use_case.candidates),
@@ -24,15 +42,107 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
         group_name="training",
         owners=[use_case.owner],
         kinds={"deltalake", "python"},
-        description="One row per evaluation of one candidate on the holdout, keyed by the digest of its document; times UTC.",
+        check_specs=[*(_gate_spec(key, gate) for gate in gates), _standard_spec(key)],
+        description="One row per evaluation of one candidate on the holdout, keyed by the digest of its document; times are UTC. "
+        "To release a candidate, copy its block from the metadata into the Launchpad of the release asset.",
     )
-    def evaluation(lake: LakeResource) -> dg.MaterializeResult[None]:
+    def evaluation(lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
         judged = judge(lake, use_case)
         now = datetime.now(timezone.utc)
         for one in judged:
             append_evaluation(lake.home.lake, one.evaluation, now)
-        return dg.MaterializeResult(
-            metadata={f"evaluation_id_{one.candidate.name}": one.evaluation.evaluation_id for one in judged}
+        evaluations = [one.evaluation for one in judged]
+        yield dg.MaterializeResult(
+            metadata={**_figures(use_case, evaluations), **_pictures(use_case, judged), **_blocks(use_case, evaluations)},
+            check_results=[*_gate_results(use_case, evaluations), _standard_result(gates, evaluations)],
         )
 
     return dg.Definitions(assets=[evaluation])
+
+
+def _figures(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Mapping[str, dg.MetadataValue]:
+    whole = evaluations[0].find(HEADLINES[evaluations[0].task][0])
+    tables = {
+        "candidates": candidate_rows(use_case.release_standard, evaluations),
+        "comparisons": comparison_rows(evaluations),
+        "gates": gate_rows(use_case.release_standard, evaluations),
+        "slices": slice_rows(evaluations),
+    }
+    plots = {
+        f"{metric}_{one.candidate}": dg.MetadataValue.float(found.value)
+        for one in evaluations
+        for metric in HEADLINES[one.task][:2]
+        if (found := one.find(metric)) is not None
+    }
+    return {
+        **{name: _table(rows) for name, rows in tables.items() if rows},
+        "holdout_rows": dg.MetadataValue.int(whole.n if whole else 0),
+        "looks_at_this_holdout": dg.MetadataValue.int(evaluations[0].looks),
+        "dataset_version": dg.MetadataValue.int(evaluations[0].dataset_version),
+        **plots,
+    }
+
+
+def _pictures(use_case: UseCase, judged: Sequence[Judged]) -> Mapping[str, dg.MetadataValue]:
+    task = use_case.input_schema.task
+    samples = {one.candidate.name: one.sample for one in judged}
+    pictures = {"reliability": dg.MetadataValue.md(reliability_picture(task, samples))}
+    return pictures | ({"roc": dg.MetadataValue.md(roc_picture(samples))} if task == "binary" else {})
+
+
+def _blocks(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Mapping[str, dg.MetadataValue]:
+    return {f"release_{one.candidate}": dg.MetadataValue.md(f"```yaml\n{release_block(use_case, one)}```") for one in evaluations}
+
+
+def _gate_spec(key: dg.AssetKey, gate: Gate) -> dg.AssetCheckSpec:
+    against = "" if gate.against == "limit" else f" against the {gate.against}"
+    bound = "with its whole 95 % interval " if gate.bound == "interval" else ""
+    kind = "blocks a release" if gate.blocking else "advises"
+    words = (
+        f"{gate.metric}{against} on {gate.slice}: {bound}{gate.must_be} {gate.limit:g}. It {kind}; a warning here stops nothing."
+    )
+    return dg.AssetCheckSpec(gate.name, asset=key, description=words)
+
+
+def _gate_results(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Iterator[dg.AssetCheckResult]:
+    """Each gate over all candidates: a warning when one but the baseline fails, since others may be released."""
+    baselines = {candidate.name for candidate in use_case.candidates if candidate.baseline}
+    for gate in use_case.release_standard:
+        verdicts = {one.candidate: decide(gate, one) for one in evaluations}
+        failed = [name for name, verdict in verdicts.items() if not verdict.passed]
+        rows = [
+            {"candidate": name, "passes": "yes" if verdict.passed else "no", "why": reason_of(gate, verdict)}
+            for name, verdict in verdicts.items()
+        ]
+        yield dg.AssetCheckResult(
+            check_name=gate.name,
+            passed=not set(failed) - baselines,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join(
+                f"{row['candidate']} {'passes' if row['passes'] == 'yes' else 'FAILS'}: {row['why']}" for row in rows
+            ),
+            metadata={
+                "candidates": _table(rows),
+                "limit": gate.limit,
+                "rows": max(verdict.rows for verdict in verdicts.values()),
+            },
+        )
+
+
+def _standard_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
+    words = "At least one candidate passes every blocking gate. The release asset decides each gate anew from the document."
+    return dg.AssetCheckSpec(MEETS_STANDARD, asset=key, description=words)
+
+
+def _standard_result(gates: Sequence[Gate], evaluations: Sequence[Evaluation]) -> dg.AssetCheckResult:
+    passing = [one.candidate for one in evaluations if meets_standard(gates, one)]
+    return dg.AssetCheckResult(
+        check_name=MEETS_STANDARD,
+        passed=bool(passing),
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{', '.join(passing) or 'none'} of {len(evaluations)} candidates may be released",
+    )
+
+
+def _table(rows: Sequence[Row]) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in rows])
