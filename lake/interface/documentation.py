@@ -107,12 +107,12 @@ def _with_bodies(document: dict[str, Any], schemas: list[InputSchema]) -> dict[s
     }
     _set_body(document, "/v2/models/{name}/infer", infer, {s.use_case: example_infer(s) for s in schemas})
     names = [schema.use_case for schema in schemas]
-    for path, operations in document["paths"].items():
-        if "{name}" in path and names:
-            for operation in operations.values():
-                for parameter in operation.get("parameters", ()):
-                    if parameter["name"] == "name":
-                        parameter["schema"] = {"type": "string", "enum": names}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["summary"] = operation["description"].partition(". ")[0].rstrip(".")
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"] == "name" and names:
+                    parameter["schema"] = {"type": "string", "enum": names}
     return document
 
 
