@@ -6,6 +6,7 @@ import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from lake.interface.messages import (
@@ -54,19 +55,19 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         tags=["predict"],
         responses={200: ResponseSpec(PredictResponse), **PROBLEMS},
     )
-    async def predict(name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records. One routing key (header `trainserve-routing-key`, else the first row's entity) meets one arm."""
         return await respond("predict", name, body, request)
 
     @post(
         "/v2/models/{name:str}/infer", status_code=200, tags=["predict"], responses={200: ResponseSpec(InferResponse), **PROBLEMS}
     )
-    async def infer(name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score tensors, one for each field (Open Inference Protocol v2)."""
         return await respond("infer", name, body, request)
 
     @post("/models/{name:str}/labels", status_code=202, tags=["labels"], responses=PROBLEMS)
-    async def labels(name: str, data: LabelBatch, request: Request[Any, Any, Any]) -> LabelsAccepted:
+    async def labels(name: FromPath[str], data: JSONBody[LabelBatch], request: Request[Any, Any, Any]) -> LabelsAccepted:
         """Deliver the truth about predictions, once it is known. Of several labels for one prediction the last counts."""
         return await gateway.accept_labels(name, data, access.client_id(request, "labeller"))
 
@@ -77,17 +78,17 @@ def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
     """The routes that describe what the champion's predictor serves."""
 
     @get("/models/{name:str}", tags=["model"], responses={200: ResponseSpec(ModelMetadata), **PROBLEMS})
-    async def model(name: str) -> Response[bytes]:
+    async def model(name: FromPath[str]) -> Response[bytes]:
         """What the champion is, who approved it, and an example to try."""
         return await operation.ask_champion(name, f"/models/{name}")
 
     @get("/v2/models/{name:str}", tags=["model"], responses={200: ResponseSpec(OipModelMetadata), **PROBLEMS})
-    async def protocol_model(name: str) -> Response[bytes]:
+    async def protocol_model(name: FromPath[str]) -> Response[bytes]:
         """The tensors that the champion takes and gives."""
         return await operation.ask_champion(name, f"/v2/models/{name}")
 
     @get("/v2/models/{name:str}/ready", tags=["health"], responses=PROBLEMS)
-    async def protocol_model_ready(name: str) -> Response[bytes]:
+    async def protocol_model_ready(name: FromPath[str]) -> Response[bytes]:
         """Whether the champion can answer."""
         return await operation.ask_champion(name, f"/v2/models/{name}/ready")
 
@@ -114,7 +115,7 @@ def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHand
         return Response(readiness, status_code=200 if readiness.ready else 503)
 
     @get("/parameters/{name:str}", tags=["operation"], responses=PROBLEMS)
-    async def parameters(name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def parameters(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         """The parameters in force, with their version."""
         access.client_id(request, "operator")
         found: Parameters = operation.parameters(name)

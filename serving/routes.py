@@ -6,6 +6,7 @@ import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from lake.errors import NotFound
@@ -61,7 +62,7 @@ def prediction_routes(predictor: Predictor) -> list[HTTPRouteHandler]:
         tags=["predict"],
         responses={200: ResponseSpec(PredictResponse), **REFUSALS},
     )
-    async def predict(name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records."""
         answer = await predictor.answer("predict", name, body, request.headers.get(REQUEST_ID_HEADER))
         return Response(answer, media_type=MediaType.JSON)
@@ -69,7 +70,7 @@ def prediction_routes(predictor: Predictor) -> list[HTTPRouteHandler]:
     @post(
         "/v2/models/{name:str}/infer", status_code=200, tags=["predict"], responses={200: ResponseSpec(InferResponse), **REFUSALS}
     )
-    async def infer(name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score tensors, one for each field (Open Inference Protocol v2)."""
         answer = await predictor.answer("infer", name, body, request.headers.get(REQUEST_ID_HEADER))
         return Response(answer, media_type=MediaType.JSON)
@@ -86,18 +87,18 @@ def model_routes(follower: Follower, version: str) -> list[HTTPRouteHandler]:
         return follower.model
 
     @get("/models/{name:str}", tags=["model"], responses=REFUSALS)
-    async def model(name: str) -> ModelMetadata:
+    async def model(name: FromPath[str]) -> ModelMetadata:
         """What is served, who approved it, and an example to try."""
         return served(name).metadata()
 
     @get("/v2/models/{name:str}", tags=["model"], responses=REFUSALS)
-    async def protocol_model(name: str) -> OipModelMetadata:
+    async def protocol_model(name: FromPath[str]) -> OipModelMetadata:
         """The tensors that the model takes and gives."""
         found = served(name)
         return oip_metadata(found.schema, found.release.model_version, found.engine)
 
     @get("/v2/models/{name:str}/ready", tags=["health"], responses=REFUSALS)
-    async def protocol_model_ready(name: str) -> dict[str, Any]:
+    async def protocol_model_ready(name: FromPath[str]) -> dict[str, Any]:
         """Whether the model can answer."""
         return {"name": name, "ready": served(name) is not None}
 
