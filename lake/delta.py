@@ -17,6 +17,7 @@ from lake.errors import NotFound, Unavailable
 _RETRIES_OF_ONE_COMMIT = 50
 _ATTEMPTS = 5
 _DIGEST = "trainserve.digest"
+_KEEP_ROWS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -62,12 +63,12 @@ class Table:
         return pl.scan_delta(self.open(version))
 
     def digest(self) -> str | None:
-        """The content digest that the newest `replace` recorded, or None."""
+        """The digest of its rows that the newest `replace` recorded, or None when other rows came after it."""
         if not self.exists():
             return None
         for commit in self.open().history(limit=20):
-            if _DIGEST in commit:
-                return str(commit[_DIGEST])
+            if _DIGEST in commit or commit.get("operation") not in _KEEP_ROWS:
+                return commit.get(_DIGEST)
         return None
 
     def replace(self, frame: pl.DataFrame, digest: str, metadata: Mapping[str, str] | None = None) -> int:

@@ -11,7 +11,7 @@ import msgspec
 
 from lake.documents import Document, DocumentStore, canonical, decoded, sha256
 from lake.engines import Engine, engine_module
-from lake.errors import NotFound, VerificationError
+from lake.errors import NotFound, SettingError, VerificationError
 from lake.input_schema import Task
 
 MANIFEST = "manifest.json"
@@ -78,7 +78,9 @@ def package_digest(files: Mapping[str, bytes]) -> str:
 
 
 def seal(store: DocumentStore, manifest: Manifest, model: object, rows: Sequence[Sequence[Any]]) -> Package:
-    """Write the package of a trained model with sealed samples of these rows. Safe to run twice."""
+    """Write the package of a trained model with sealed samples of these rows, at least one. Safe to run twice."""
+    if not rows:
+        raise SettingError("the rows to seal", "none", "at least one: they prove that the model is loaded as it was trained")
     module = engine_module(manifest.engine)
     data = module.save(model)
     engine = module.load(data, manifest)
@@ -103,10 +105,13 @@ def open_package(store: DocumentStore, use_case: str, digest: str) -> Package:
     missing = {MANIFEST, SAMPLES} - set(names)
     if missing:
         raise VerificationError(f"package {digest[:12]}", f"the files {names}", f"also {sorted(missing)}")
+    manifest = decoded(files[MANIFEST], f"the manifest of package {digest[:12]}", Manifest)
+    if manifest.use_case != use_case:
+        raise VerificationError(f"package {digest[:12]}", f"a model of {manifest.use_case!r}", f"one of {use_case!r}")
     return Package(
         digest=digest,
         files=files,
-        manifest=decoded(files[MANIFEST], f"the manifest of package {digest[:12]}", Manifest),
+        manifest=manifest,
         samples=decoded(files[SAMPLES], f"the samples of package {digest[:12]}", tuple[Sample, ...]),
     )
 

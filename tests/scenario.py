@@ -10,6 +10,7 @@ import polars as pl
 from lake.decoder import Decoder
 from lake.input_schema import Field, InputSchema
 from lake.ledger import Decision
+from lake.package import Manifest
 from lake.predictions import LabelRecord, PredictionRecord
 
 USE_CASE = "late_parcel"
@@ -136,6 +137,40 @@ def decision(**changes: Any) -> Decision:
         **changes,
     }
     return Decision(**{"nonce": repr(sorted(facts.items())), **facts})
+
+
+def manifest(**changes: Any) -> Manifest:
+    """The manifest of a CatBoost model of parcels; the two categories come first."""
+    facts: dict[str, Any] = {
+        "use_case": USE_CASE,
+        "candidate": "small_trees",
+        "task": "binary",
+        "engine": "catboost",
+        "features": ("depot", "carrier", "weight_kg", "express"),
+        "categories": {"depot": ("harbour", "north", "south"), "carrier": ("bike", "van")},
+        "seed": 7,
+        "training_parameters": {"iterations": 5},
+        "source_revision": "0" * 40,
+        "dataset_version": 1,
+        "dataset_digest": "d" * 64,
+        "split": {"train": "1"},
+        "input_schema_version": 1,
+        "library_versions": {"catboost": "1"},
+    }
+    return Manifest(**{**facts, **changes})
+
+
+def small_trees(seed: int = 7) -> Any:
+    """A real CatBoost model of parcels, trained in an instant."""
+    import catboost
+
+    frame = parcels(200)
+    rows = frame.select("depot", pl.col("carrier").fill_null(""), "weight_kg", pl.col("express").cast(pl.Float64)).rows()
+    names = list(manifest().features)
+    pool = catboost.Pool([list(row) for row in rows], frame["label"].to_list(), cat_features=[0, 1], feature_names=names)
+    model = catboost.CatBoostClassifier(iterations=5, depth=3, random_seed=seed, thread_count=1, allow_writing_files=False)
+    model.fit(pool, verbose=False)
+    return model
 
 
 def parcels(rows: int) -> pl.DataFrame:
