@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 FEWEST_DAYS = 7
-_MATURE_SHARE = 0.9
+_MATURE_SHARE = 0.75
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def matured(days: Sequence[LabelledDay]) -> list[LabelledDay]:
     """The days, in order, whose labels have mostly arrived; a day that has only its early labels would mislead.
 
     Not every answer ever gets a label, so a day is measured against the median day: it has matured when its labelled
-    share is at least nine tenths of the median share.
+    share is at least three quarters of the median share; a day of cancellations stays in.
     """
     if not days:
         return []

@@ -14,6 +14,14 @@ _WIDTH, _HEIGHT = 520, 300
 _CURVE_POINTS = 100
 
 
+def image(chart: Any, title: str) -> str:
+    """A chart as Markdown, drawn here and now; `title` is what is read out in its place."""
+    import vl_convert
+
+    svg = vl_convert.vegalite_to_svg(chart.to_json())
+    return f"![{title}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+
+
 def label_picture(days: pl.DataFrame) -> str:
     """The mean label of each day, from columns `day`, `split`, `label`."""
     import altair as alt
@@ -27,7 +35,7 @@ def label_picture(days: pl.DataFrame) -> str:
             color=alt.Color("split:N", sort=["train", "holdout", "later"], title=None),
         )
     )
-    return _image(chart.properties(width=_WIDTH, height=200), "Mean label by day and split")
+    return image(chart.properties(width=_WIDTH, height=200), "Mean label by day and split")
 
 
 def reliability_picture(task: Task, samples: Mapping[str, Sample]) -> str:
@@ -44,7 +52,7 @@ def reliability_picture(task: Task, samples: Mapping[str, Sample]) -> str:
     equal = alt.Chart(pl.DataFrame({"predicted": ends, "observed": ends})).mark_line(color="#999", strokeDash=[4, 4])
     models = alt.Chart(frame).mark_line(point=True).encode(color=alt.Color("model:N", title=None))
     chart = alt.layer(equal, models).encode(x=alt.X("predicted:Q", title="predicted"), y=alt.Y("observed:Q", title="observed"))
-    return _image(chart.properties(width=_WIDTH, height=_HEIGHT), "Predicted against observed, by tenths of the holdout")
+    return image(chart.properties(width=_WIDTH, height=_HEIGHT), "Predicted against observed, by tenths of the holdout")
 
 
 def roc_picture(samples: Mapping[str, Sample]) -> str:
@@ -57,14 +65,7 @@ def roc_picture(samples: Mapping[str, Sample]) -> str:
     chart = alt.layer(chance, models).encode(
         x=alt.X("false:Q", title="share of negatives taken for positive"), y=alt.Y("true:Q", title="share of positives found")
     )
-    return _image(chart.properties(width=_WIDTH, height=_HEIGHT), "Receiver operating characteristic on the holdout")
-
-
-def _image(chart: Any, title: str) -> str:
-    import vl_convert
-
-    svg = vl_convert.vegalite_to_svg(chart.to_json())
-    return f"![{title}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+    return image(chart.properties(width=_WIDTH, height=_HEIGHT), "Receiver operating characteristic on the holdout")
 
 
 def _predicted_and_observed(task: Task, sample: Sample) -> tuple[Numbers, Numbers]:

@@ -11,6 +11,8 @@ from trainserve_assets.assets.window_checks import window_checks
 from trainserve_assets.automation import when_the_log_grew
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
+from trainserve_assets.windows.picture import windows_picture
+from trainserve_assets.windows.table import newest_windows
 from trainserve_assets.windows.update import update_windows
 
 
@@ -43,16 +45,19 @@ def windows_definitions(use_case: UseCase) -> dg.Definitions:
     )
     def windows(config: WindowsConfig, lake: LakeResource) -> dg.MaterializeResult[None]:
         schema = read_input_schema(lake.store, use_case.name)
+        table = lake.table(use_case.name, WINDOWS)
         update = update_windows(lake.home.lake, schema, config.days_back, use_case.monitoring.drift_false_alarm_rate)
         metadata: dict[str, Any] = {
             "new_figures": update.figures,
             "computed_days": len(update.days),
             "computed_rows": update.rows,
-            "days": ", ".join(day.isoformat() for day in update.days) or "none: nothing has arrived since the last run",
-            "delta_version": lake.table(use_case.name, WINDOWS).version(),
+            "days": f"{update.days[0]} to {update.days[-1]}" if update.days else "none: nothing has arrived since the last run",
+            "delta_version": table.version(),
         }
         if update.without_reference:
             metadata["packages_not_in_the_lake"] = ", ".join(update.without_reference)
+        if picture := windows_picture(newest_windows(table)):
+            metadata["predicted_and_observed"] = dg.MetadataValue.md(picture)
         return dg.MaterializeResult(metadata=metadata)
 
     return dg.Definitions(assets=[windows], asset_checks=window_checks(use_case))
