@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from checks.release_standard import decide
 from lake.documents import DocumentStore
 from lake.errors import NotFound
 from lake.evaluation import Evaluation, evaluations, read_evaluation
@@ -26,6 +25,7 @@ from trainserve_assets.demo.summary import CheckResult, Quality, summarize, summ
 from trainserve_assets.examples import read_source
 from trainserve_assets.platform.processes import Processes, wait_for
 from trainserve_assets.platform.topology import Topology
+from trainserve_assets.report import evaluation_summary, meets_standard
 
 USE_CASE = "flight_delay"
 REPLAY_UNTIL = "2013-08-01"
@@ -71,22 +71,21 @@ class Demonstration:
             return []
         with self._step("1/6  dataset, candidates and evaluation: materializing through Dagster"):
             checks = self._runs.materialize(self._runs.keys(USE_CASE, DATASET, "candidate_", EVALUATION))
+        documents = self._newest_evaluations()
         self._say("2/6  the evaluation, as an approver reads it")
-        for arm, evaluation in zip(ARMS, self._first_two(), strict=False):
+        self._console.print(evaluation_summary(self._use_case, documents))
+        passing = [one for one in documents if meets_standard(self._use_case.release_standard, one)]
+        for arm, evaluation in zip(ARMS, passing, strict=False):
             with self._step(f"     {evaluation.candidate} released as {arm}, by materializing the release asset"):
                 self._release(arm, evaluation)
         return checks
 
-    def _first_two(self) -> list[Evaluation]:
-        """The newest evaluations of the first two candidates, in the order of `defs.yaml`, that pass every blocking gate."""
+    def _newest_evaluations(self) -> list[Evaluation]:
+        """The newest evaluation of each candidate, in the order of `defs.yaml`."""
         newest = evaluations(self._home.lake, USE_CASE).group_by("candidate", maintain_order=True).last()
-        documents = [read_evaluation(self._home.lake, USE_CASE, one) for one in newest["evaluation_id"]]
-        passing = {
-            one.candidate: one
-            for one in documents
-            if all(decide(gate, one).passed for gate in self._use_case.release_standard if gate.blocking)
-        }
-        return [passing[candidate.name] for candidate in self._use_case.candidates if candidate.name in passing][: len(ARMS)]
+        ids = dict(zip(newest["candidate"], newest["evaluation_id"], strict=True))
+        names = [candidate.name for candidate in self._use_case.candidates if candidate.name in ids]
+        return [read_evaluation(self._home.lake, USE_CASE, ids[name]) for name in names]
 
     def _release(self, arm: str, evaluation: Evaluation) -> None:
         config = {
