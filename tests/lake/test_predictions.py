@@ -1,0 +1,141 @@
+"""Records of the log become the rows of their tables, complete and typed; labels can be corrected."""
+
+from datetime import date, datetime, timezone
+
+import msgspec
+import polars as pl
+import pytest
+
+from lake.decoder import Decoder
+from lake.errors import SchemaMismatch
+from lake.input_schema import Field
+from lake.predictions import (
+    LabelRecord,
+    PredictionRecord,
+    decode_record,
+    encode_record,
+    key_hash,
+    labels_frame,
+    latest_labels,
+    predictions_frame,
+)
+from lake.tables import conform, dtype_of, labels_schema, predictions_schema
+from tests.scenario import label, parcel, parcel_schema, prediction, records_body
+
+
+def through_a_spool(record: PredictionRecord | LabelRecord) -> PredictionRecord | LabelRecord:
+    """The record as a shipper reads it."""
+    read: PredictionRecord | LabelRecord = decode_record(encode_record(record))
+    return read
+
+
+def frame_of(*records: PredictionRecord) -> pl.DataFrame:
+    """The rows of these records, read from the spool `s`, where they have the numbers 1, 2, ..."""
+    read = [through_a_spool(record) for record in records]
+    return predictions_frame(
+        [one for one in read if isinstance(one, PredictionRecord)], "s", range(1, len(read) + 1), parcel_schema()
+    )
+
+
+def test_a_record_is_read_as_what_it_was_written_as() -> None:
+    assert isinstance(through_a_spool(prediction(1)), PredictionRecord)
+    assert isinstance(through_a_spool(label(1)), LabelRecord)
+    assert through_a_spool(label(1)) == label(1)
+
+
+def test_a_record_of_a_later_version_is_read_without_what_is_new_in_it() -> None:
+    later = msgspec.msgpack.decode(encode_record(label(1)))
+
+    assert decode_record(msgspec.msgpack.encode([*later, "new"])) == label(1)
+
+
+def test_a_prediction_is_one_row_with_every_column_of_its_table() -> None:
+    frame = frame_of(
+        prediction(3), prediction(4, arm=None, role=None, features=None, scores=None, answer=None, raw=b"{", status=422)
+    )
+
+    assert frame.schema == predictions_schema(parcel_schema())
+    first, refused = frame.rows(named=True)
+    assert (first["request_id"], first["row"], first["arm"]) == ("00000000-0000-7000-8000-000000000003", 0, "champion")
+    assert first["event_time_utc"] == datetime(2013, 7, 1, 3, tzinfo=timezone.utc)
+    assert first["event_date"] == date(2013, 7, 1)
+    assert (first["scores"], first["latency_us"], first["spool_id"], first["seq"]) == ([0.25], 900, "s", 1)
+    assert (refused["features"], refused["scores"], refused["raw"], refused["arm"]) == (None, None, b"{", None)
+
+
+def test_every_field_of_a_row_arrives_with_its_type_and_its_nulls() -> None:
+    [full, bare] = (
+        Decoder(parcel_schema()).records(records_body(parcel(), parcel(carrier=None, distance_km=None, stops=None))).records
+    )
+
+    features = frame_of(prediction(1, features=full), prediction(2, features=bare))["features"]
+
+    assert features.dtype == pl.Struct({field.name: dtype_of(field) for field in parcel_schema().fields})
+    assert features.to_list() == [
+        {**parcel(), "sent_at": datetime(2013, 7, 1, 9, 30, tzinfo=timezone.utc)},
+        {**parcel(carrier=None, distance_km=None, stops=None), "sent_at": datetime(2013, 7, 1, 9, 30, tzinfo=timezone.utc)},
+    ]
+
+
+def test_a_row_that_was_logged_before_a_field_was_added_has_null_in_it() -> None:
+    grown = parcel_schema(fields=(*parcel_schema().fields, Field(name="fragile", type="boolean", nullable=True)))
+    record = through_a_spool(prediction(1))
+    assert isinstance(record, PredictionRecord)
+
+    [features] = predictions_frame([record], "s", [1], grown)["features"].to_list()
+
+    assert features["fragile"] is None
+    assert features["weight_kg"] == 12.5
+
+
+def test_a_label_is_one_row_with_every_column_of_its_table() -> None:
+    by_entity = label(2, request_id=None, row=None, entity_key_hash=key_hash("P-2"), event_time_us=1_372_640_400_000_000)
+    frame = labels_frame([label(1), by_entity], "s", [7, 8], parcel_schema())
+
+    assert frame.schema == labels_schema(parcel_schema())
+    assert frame["label"].to_list() == [1.0, 0.0]
+    assert frame["event_time_utc"].to_list() == [None, datetime(2013, 7, 1, 1, tzinfo=timezone.utc)]
+    assert frame["seq"].to_list() == [7, 8]
+
+
+def test_a_class_is_a_label_by_its_name() -> None:
+    schema = parcel_schema(task="multiclass", classes=("early", "late"))
+
+    assert labels_frame([label(1, label="late")], "s", [1], schema)["label"].to_list() == ["late"]
+
+
+def test_of_several_labels_for_one_prediction_the_one_received_last_counts() -> None:
+    corrected = label(1, label=0.0, received_at_us=label(1).received_at_us + 1)
+    same_moment = label(3, label=9.0)
+    by_entity = label(4, request_id=None, entity_key_hash="x")
+    frame = labels_frame(
+        [corrected, label(1), label(2), label(3), same_moment, by_entity], "s", [1, 2, 3, 4, 5, 6], parcel_schema()
+    )
+
+    latest = latest_labels(frame.lazy()).collect().sort("request_id")
+
+    assert latest["label"].to_list() == [0.0, 0.0, 9.0]
+    assert latest["labelled_at_utc"].to_list()[0] == frame["received_at_utc"][0]
+
+
+def test_a_key_is_hashed_the_same_everywhere_and_is_not_the_key() -> None:
+    assert key_hash("P-1") == key_hash("P-1") != key_hash("P-2")
+    assert "P-1" not in key_hash("P-1")
+    assert len(key_hash("")) == 32
+
+
+def test_a_frame_that_does_not_fit_its_table_is_refused_with_every_column_that_is_off() -> None:
+    schema = pl.Schema({"a": pl.Int64(), "b": pl.String(), "c": pl.Float64()})
+
+    with pytest.raises(SchemaMismatch) as refused:
+        conform(pl.DataFrame({"a": [1.0], "c": [1.0], "d": [1]}), schema, "log")
+    assert str(refused.value) == (
+        "Rows for table 'log' do not fit its schema: column 'a' is Float64, expected Int64; "
+        "column 'b' is missing, expected String; column 'd' is not expected"
+    )
+
+
+def test_a_frame_that_fits_gets_the_order_of_its_table() -> None:
+    schema = pl.Schema({"a": pl.Int64(), "b": pl.String()})
+
+    assert conform(pl.DataFrame({"b": ["x"], "a": [1]}), schema, "log").columns == ["a", "b"]

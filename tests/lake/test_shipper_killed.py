@@ -1,0 +1,126 @@
+"""Real shipper processes, killed with SIGKILL at random moments while a worker writes: nothing is lost, nothing doubled."""
+
+import itertools
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import polars as pl
+import pytest
+
+from lake.delta import Table
+from lake.documents import DocumentStore
+from lake.home import Home
+from lake.input_schema import publish_input_schema
+from lake.predictions import encode_record
+from lake.shipper import Shipper, backlog
+from lake.spool.slot import Slot
+from lake.tables import LABELS, PREDICTIONS
+from tests.scenario import USE_CASE, label, parcel_schema, prediction
+
+DEADLINE_S = 60
+
+
+class Worker:
+    """Logs predictions and labels without a pause, in segments of a few groups, and remembers what was acknowledged."""
+
+    def __init__(self, home: Home) -> None:
+        self.acknowledged = 0
+        self._slot = Slot.lease(home.spools)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._write)
+        self._prediction, self._label = prediction(0), label(0)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._slot.close()
+
+    def _write(self) -> None:
+        for group in itertools.count():
+            numbers = range(self.acknowledged, self.acknowledged + 1 + group % 7)
+            changes = [{"request_id": f"{number:012}"} for number in numbers]
+            self._slot.append([encode_record(msgspec.structs.replace(self._prediction, **change)) for change in changes])
+            self._slot.append([encode_record(msgspec.structs.replace(self._label, **change)) for change in changes])
+            self.acknowledged = numbers.stop
+            if group % 5 == 4:
+                self._slot.rotate()
+            if self._stopped.wait(0.002):
+                return
+
+
+def start_shipper(home: Home) -> subprocess.Popen[bytes]:
+    """Start `trainserve shipper`, as an operator would."""
+    trainserve = Path(sys.executable).with_name("trainserve")
+    return subprocess.Popen([trainserve, "shipper", "--interval-s", "0.001"], env=home.environment(), stderr=subprocess.DEVNULL)
+
+
+def version(home: Home) -> int:
+    """How many commits the table of predictions has seen; -1 before the first."""
+    found = Table(home.lake, USE_CASE, PREDICTIONS).version()
+    return -1 if found is None else found
+
+
+def outlive(home: Home, shippers: int, lives: int) -> int:
+    """Kill and start shippers so many times while a worker writes; returns how many requests were acknowledged."""
+    publish_input_schema(DocumentStore(home.lake), parcel_schema())
+    with Worker(home) as worker:
+        for _ in range(lives):
+            before = version(home)
+            running = [start_shipper(home) for _ in range(shippers)]
+            deadline = time.monotonic() + DEADLINE_S
+            try:
+                while version(home) <= before + 2:
+                    assert time.monotonic() < deadline, "the shipper ships nothing"
+                    assert all(shipper.poll() is None for shipper in running), "the shipper ended by itself"
+                threading.Event().wait(random.uniform(0, 0.03))  # noqa: S311 - a moment somewhere in the next commit
+            finally:
+                for shipper in running:
+                    shipper.kill()
+                assert [shipper.wait() for shipper in running] == [-signal.SIGKILL] * shippers
+    Shipper(home).ship()
+    return worker.acknowledged
+
+
+def assert_all_there_once(home: Home, acknowledged: int) -> None:
+    """Every acknowledged record stands in its table, once."""
+    assert acknowledged > 0
+    assert backlog(home).segments == 0
+    for table in (PREDICTIONS, LABELS):
+        ids = Table(home.lake, USE_CASE, table).scan().select(pl.col("request_id").cast(pl.Int64)).collect()["request_id"]
+        lost, doubled = set(range(acknowledged)) - set(ids), ids.len() - ids.n_unique()
+        assert (len(lost), doubled, ids.max()) == (0, 0, acknowledged - 1)
+
+
+@pytest.mark.parametrize(("shippers", "lives"), [(1, 3), (2, 2)])
+def test_killed_shippers_lose_and_double_nothing(home: Home, shippers: int, lives: int) -> None:
+    assert_all_there_once(home, outlive(home, shippers, lives))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shippers", "lives"), [(1, 40), (2, 20)])
+def test_shippers_killed_many_times_lose_and_double_nothing(home: Home, shippers: int, lives: int) -> None:
+    assert_all_there_once(home, outlive(home, shippers, lives))
+
+
+def test_a_shipper_that_is_asked_to_stop_ships_what_is_closed_and_ends(home: Home) -> None:
+    publish_input_schema(DocumentStore(home.lake), parcel_schema())
+    with Worker(home) as worker:
+        shipper = start_shipper(home)
+        deadline = time.monotonic() + DEADLINE_S
+        while version(home) < 1:
+            assert time.monotonic() < deadline, "the shipper ships nothing"
+    shipper.terminate()
+
+    assert shipper.wait(DEADLINE_S) == 0
+    assert_all_there_once(home, worker.acknowledged)
