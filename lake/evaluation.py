@@ -66,7 +66,13 @@ class Evaluation(Document, frozen=True, kw_only=True):
 
 
 def append_evaluation(lake: str, evaluation: Evaluation, at_utc: datetime) -> None:
-    """Keep the document. Safe to run twice: its digest is the key."""
+    """Keep the document as its package's newest. Safe to run twice: what is the newest already is not written again.
+
+    A document that was the newest before, and is again, as after the champion's roll back, gets another row.
+    """
+    known = evaluations(lake, evaluation.use_case).filter(package_digest=evaluation.package_digest)
+    if known.height and known.item(-1, "evaluation_id") == evaluation.evaluation_id:
+        return
     row = {
         "evaluation_id": evaluation.evaluation_id,
         "package_digest": evaluation.package_digest,
@@ -76,7 +82,7 @@ def append_evaluation(lake: str, evaluation: Evaluation, at_utc: datetime) -> No
         "document": canonical(evaluation).decode(),
     }
     frame = conform(pl.DataFrame([row], schema=EVALUATION_SCHEMA), EVALUATION_SCHEMA, EVALUATION)
-    Table(lake, evaluation.use_case, EVALUATION).append_new(frame, ["evaluation_id"])
+    Table(lake, evaluation.use_case, EVALUATION).append_new(frame, ["evaluation_id", "evaluated_at_utc"])
 
 
 def read_evaluation(lake: str, use_case: str, evaluation_id: str) -> Evaluation:

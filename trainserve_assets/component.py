@@ -33,6 +33,11 @@ FACTORIES: tuple[Callable[[UseCase], dg.Definitions], ...] = (
 )
 
 
+def use_case_definitions(use_case: UseCase) -> dg.Definitions:
+    """All definitions of a use case."""
+    return dg.Definitions.merge(*(make(use_case) for make in FACTORIES))
+
+
 @dataclass(frozen=True)
 class TrainServeModel(dg.Component, dg.Resolvable):
     """One prediction problem: its dataset, candidates, evaluation and release, and what watches its answers."""
@@ -53,4 +58,4 @@ class TrainServeModel(dg.Component, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """All definitions of the use case; they depend on nothing but it."""
         del context
-        return dg.Definitions.merge(*(make(self.use_case) for make in FACTORIES))
+        return use_case_definitions(self.use_case)
