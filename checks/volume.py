@@ -22,6 +22,8 @@ def volume_is_as_expected(logged: pl.DataFrame, examples: pl.DataFrame, deviatio
     after: when clocks change, people come an hour earlier or later by UTC. Allowed are `deviations` times the largest
     of the median absolute deviation, the square root of the median, and 1.
     """
+    if logged.is_empty():
+        return Verdict(passed=False, reason="no request has been logged", limit=deviations)
     judged = _judged(logged, examples)
     rows = int(judged["rows"].sum())
     if judged.is_empty():
