@@ -160,6 +160,9 @@ class DocumentStore:
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:
+        """Tells a lake that is away from one that lacks a document: the first raises Unavailable."""
+        if self._folder is not None and not self._folder.is_dir():
+            raise Unavailable(f"the lake at {self.root}", "its folder is not there")
         try:
             yield
         except (FileNotFoundError, AlreadyExistsError):

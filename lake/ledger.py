@@ -96,7 +96,7 @@ class Ledger:
         self._store = store
         self._use_case = use_case
         self._trust = trust
-        self._heads = None if heads is None else heads / f"{use_case}.json"
+        self._heads = None if heads is None else _head_path(heads, use_case)
         self.entries: list[Entry] = []
 
     @property
@@ -110,6 +110,7 @@ class Ledger:
         Raises VerificationError at the first entry that does not hold, and keeps those before it, so that no bad entry
         hides a revocation. A ledger that is shorter or other than the one seen before adds nothing at all.
         """
+        seen = self._seen_head()  # first: another reader of this home may be ahead by the time the entries are read
         entries = list(self.entries)
         failure: VerificationError | None = None
         try:
@@ -117,9 +118,11 @@ class Ledger:
                 entries.append(self._verified(data, entries))
         except VerificationError as error:
             failure = error
-        self._check_seen_head(entries, failure)
+        self._check_seen_head(seen, entries, failure)
         grown = len(entries) > len(self.entries)
         self.entries = entries
+        if self._heads is not None and seen.seq < len(entries):
+            write_file(self._heads, canonical(self.head))  # last: what is new counts also when this disk is full
         if failure is not None:
             raise failure
         return grown
@@ -160,18 +163,27 @@ class Ledger:
             raise VerificationError(what, "a nonce that was used before", "a decision that was not recorded yet")
         return Entry(event=event, decision=decision, digest=sha256(data))
 
-    def _check_seen_head(self, entries: Sequence[Entry], failure: VerificationError | None) -> None:
-        """Compare with what was seen before, and keep the new head; `failure` is why there are not more entries."""
-        if self._heads is None:
-            return
+    def _seen_head(self) -> Head:
+        if self._heads is None or not self._heads.exists():
+            return Head()
+        return decoded(self._heads.read_bytes(), f"the seen head of the ledger of {self._use_case!r}", Head)
+
+    def _check_seen_head(self, seen: Head, entries: Sequence[Entry], failure: VerificationError | None) -> None:
+        """Raises VerificationError unless these entries go on from the head seen before; `failure` is why there are no more."""
         what = f"the ledger of {self._use_case!r}"
-        seen = decoded(self._heads.read_bytes(), f"the seen head of {what}", Head) if self._heads.exists() else Head()
         if seen.seq > len(entries):
             raise failure or VerificationError(what, f"{len(entries)} events", f"at least {seen.seq}, as were seen before")
         if seen.seq and entries[seen.seq - 1].digest != seen.digest:
             raise VerificationError(what, f"another event {seen.seq}", f"the one seen before, {seen.digest[:12]}")
-        if seen.seq < len(entries):
-            write_file(self._heads, canonical(_head(entries)))
+
+
+def is_begun(store: DocumentStore, use_case: str, heads: Path) -> bool:
+    """Whether anything was ever recorded: an event is in the lake, or one was seen before and is now cut away."""
+    return _head_path(heads, use_case).exists() or bool(store.names(f"{use_case}/releases"))
+
+
+def _head_path(heads: Path, use_case: str) -> Path:
+    return heads / f"{use_case}.json"
 
 
 def _head(entries: Sequence[Entry]) -> Head:

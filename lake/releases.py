@@ -67,6 +67,17 @@ def fold(entries: Iterable[Entry]) -> Live:
     return Live({arm: served[-1] for arm, served in sorted(history.items()) if served})
 
 
+def revoked(entries: Iterable[Entry]) -> set[str]:
+    """The packages that were revoked and not approved again since: none of them may answer, whatever else fails."""
+    packages: set[str] = set()
+    for entry in entries:
+        if entry.decision.decision == "revoke":
+            packages.add(entry.decision.package_digest)
+        elif entry.decision.decision == "approve":
+            packages.discard(entry.decision.package_digest)
+    return packages
+
+
 def _serve(history: dict[str, list[Release]], release: Release) -> None:
     """Put the release on its arm. No other arm may fall back to a champion afterwards."""
     if release.role == "champion":

@@ -9,7 +9,7 @@ import structlog
 from lake.decoder import Decoder, Rows
 from lake.errors import TrainServeError
 from lake.home import now_us
-from lake.interface.messages import InterfaceName, read_response
+from lake.interface.messages import InterfaceName, Provenance, read_response
 from lake.interface.problems import Refused, problem_document
 from lake.spool.group_commit import GroupCommit
 from proxy.exchange import Exchange
@@ -56,8 +56,8 @@ class Gateway:
             rows = decoder.records(body) if interface == "predict" else decoder.tensors(body)
             exchange.routing_key = routing_key or decoder.entity(rows.records[0])
             upstream = await self._ask(exchange, state, interface)
-            scores, provenance = read_response(interface, upstream.body)
-            await self._check_live(exchange, provenance.arm, provenance.package_digest)
+            scores, provenance = read_response(interface, upstream.body, len(rows.records))
+            await self._check_live(exchange, provenance)
         except (TrainServeError, msgspec.MsgspecError) as error:
             return await self._refuse(exchange, error, rows)
         exchange.outcome, exchange.status, exchange.engine = "answered", HTTPStatus.OK, provenance.engine
@@ -89,17 +89,27 @@ class Gateway:
             raise
         exchange.attempts, exchange.upstream_latency_us = upstream.attempts, upstream.latency_us
         if upstream.status != HTTPStatus.OK:
-            raise Refused(HTTPStatus(upstream.status), _detail(upstream.body))
+            raise _refused_upstream(upstream)
         return upstream
 
-    async def _check_live(self, exchange: Exchange, arm: str, package_digest: str) -> None:
-        """Raises Refused unless the ledger shows this package live on this arm; looks again before it says no."""
-        release = self._watch.state(exchange.use_case).release_of(arm, package_digest, now_us())
+    async def _check_live(self, exchange: Exchange, by: Provenance) -> None:
+        """Raises Refused unless the arm asked answers this very request, with a package that the ledger shows live on it.
+
+        Looks again before it says no: the predictor may have heard of a release first.
+        """
+        release = self._watch.state(exchange.use_case).release_of(by.arm, by.package_digest, now_us())
         if release is None:
             await asyncio.to_thread(self._watch.look)
-            release = self._watch.state(exchange.use_case).release_of(arm, package_digest, now_us())
-        if release is None or arm != exchange.arm:
-            log.error("answer refused: package is not live", arm=arm, asked=exchange.arm, package=package_digest[:12])
+            release = self._watch.state(exchange.use_case).release_of(by.arm, by.package_digest, now_us())
+        if release is None or by.arm != exchange.arm or by.request_id != exchange.request_id:
+            log.error(
+                "answer withheld: not the live package of the arm that was asked",
+                asked=exchange.arm,
+                answered=by.arm,
+                package=by.package_digest[:12],
+                request_id=exchange.request_id,
+                answered_request_id=by.request_id,
+            )
             raise Refused(
                 HTTPStatus.BAD_GATEWAY, "The model that answered is not the one that was released; the answer is withheld."
             )
@@ -122,12 +132,15 @@ class Gateway:
 
 
 class _Detail(msgspec.Struct):
-    detail: str = ""
+    detail: str = "The model answered with an error."
 
 
-def _detail(body: bytes) -> str:
-    """The words of a predictor's problem document."""
+def _refused_upstream(answer: UpstreamAnswer) -> Refused:
+    """What the client gets instead: a predictor's refusal of the body and its own 503, in its words; else 502."""
+    if answer.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE):
+        return Refused(HTTPStatus.BAD_GATEWAY, f"The model answered with status {answer.status}.")
     try:
-        return msgspec.json.decode(body, type=_Detail).detail
+        detail = msgspec.json.decode(answer.body, type=_Detail).detail
     except msgspec.MsgspecError:
-        return "The model answered with an error."
+        detail = _Detail().detail
+    return Refused(HTTPStatus(answer.status), detail)

@@ -31,7 +31,9 @@ PROBLEMS = {
     for status, description in {
         400: "The request is wrong; every problem is named",
         401: "An API key is needed",
+        403: "The API key has not the role that this needs",
         404: "There is no such model",
+        502: "The model's answer was unreadable, or not one of a released model, and was withheld",
         503: "No released model can be reached, or the log cannot be written",
         504: "The model did not answer in time",
     }.items()

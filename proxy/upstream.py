@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import msgspec
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import RequestError, RequestTimeoutError
+from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
 
 from lake.interface.messages import REQUEST_ID_HEADER, InterfaceName
 from lake.interface.problems import Refused
@@ -64,7 +64,7 @@ class Upstreams:
             except RequestTimeoutError as error:
                 detail = f"The model did not answer within {timeout_s:g} s."
                 raise UpstreamFailed(HTTPStatus.GATEWAY_TIMEOUT, detail, attempt, _elapsed_us(started)) from error
-            except RequestError as error:
+            except PyreqwestError as error:
                 failure = error
         detail = f"The model could not be reached in {ATTEMPTS} attempts; try again shortly."
         raise UpstreamFailed(HTTPStatus.SERVICE_UNAVAILABLE, detail, ATTEMPTS, _elapsed_us(started)) from failure
@@ -74,7 +74,7 @@ class Upstreams:
         try:
             response = await self._client.get(url).timeout(timedelta(seconds=timeout_s)).build().send()
             return response.status, bytes(await response.bytes())
-        except RequestError as error:
+        except PyreqwestError as error:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The model could not be reached; try again shortly.") from error
 
 

@@ -1,7 +1,8 @@
 """What the proxy goes by: for each use case its parameters, its live releases and its input schema, followed as they change."""
 
 import asyncio
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 
 import msgspec
 import structlog
@@ -11,9 +12,9 @@ from lake.documents import DocumentStore
 from lake.errors import NotFound, TrainServeError, Unavailable
 from lake.home import Home, now_us
 from lake.input_schema import InputSchema, find_input_schema
-from lake.ledger import Ledger
+from lake.ledger import Ledger, is_begun
 from lake.parameters import Parameters, check_parameters, find_copy, find_parameters, keep_copy
-from lake.releases import Live, Release, fold
+from lake.releases import Live, Release, fold, revoked
 from lake.signatures import Trust
 
 POLL_INTERVAL_S = 0.5
@@ -54,6 +55,7 @@ class Watch:
             use_case: State(parameters=find_copy(home.copies, use_case) or document) for use_case, document in parameters.items()
         }
         self._task: asyncio.Task[None] | None = None
+        self._looking = threading.Lock()  # two looks at once could put an older state over a newer one
 
     @property
     def use_cases(self) -> list[str]:
@@ -90,51 +92,80 @@ class Watch:
             self._task.cancel()
 
     def look(self) -> None:
-        """Read what is new. What fails becomes an alarm, and what held before holds on."""
-        for use_case, state in self._states.items():
-            try:
-                self._states[use_case] = self._advanced(use_case, state)
-            except (TrainServeError, OSError) as error:
-                if self.alarms.get(use_case) != str(error):
-                    log.warning("lake not usable, going on with what is known", use_case=use_case, why=str(error))
-                self.alarms[use_case] = str(error)
-            else:
-                self.alarms.pop(use_case, None)
+        """Read what is new. What fails becomes an alarm, and what held before holds on; one failure hides no other news."""
+        with self._looking:
+            for use_case in self._states:
+                alarms = [
+                    alarm
+                    for read in (self._read_releases, self._read_parameters, self._read_schema)
+                    if (alarm := _alarm_of(read, use_case)) is not None
+                ]
+                self._sound(use_case, "; ".join(dict.fromkeys(alarms)))
+
+    def _sound(self, use_case: str, alarm: str) -> None:
+        if not alarm:
+            self.alarms.pop(use_case, None)
+        elif self.alarms.get(use_case) != alarm:
+            log.warning("lake not usable, going on with what is known", use_case=use_case, why=alarm)
+            self.alarms[use_case] = alarm
 
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(POLL_INTERVAL_S)
             await asyncio.to_thread(self.look)
 
-    def _advanced(self, use_case: str, state: State) -> State:
-        parameters = self._newest_parameters(state.parameters)
-        decoder = state.decoder
-        schema = find_input_schema(self._store, use_case)
-        if schema is not None and (decoder is None or decoder.schema != schema):
-            decoder = Decoder(schema)
-        changed = msgspec.structs.replace(state, parameters=parameters, decoder=decoder)
-        live = self._live(use_case)
-        if live == state.live:
-            return changed
-        log.info("live releases changed", use_case=use_case, live={arm: one.model_version for arm, one in live.releases.items()})
-        superseded = Live({arm: former for arm, former in state.live.releases.items() if live.on(arm) is not None})
-        return msgspec.structs.replace(changed, live=live, superseded=superseded, superseded_at_us=now_us())
+    def _change(self, use_case: str, **changes: object) -> None:
+        self._states[use_case] = msgspec.structs.replace(self._states[use_case], **changes)
 
-    def _newest_parameters(self, parameters: Parameters) -> Parameters:
-        newest = parameters
-        while (later := find_parameters(self._store, newest.use_case, newest.version + 1)) is not None:
-            check_parameters(later)
-            newest = later
-        if newest is not parameters:
-            log.info("parameters changed", use_case=newest.use_case, version=newest.version, by=newest.changed_by, why=newest.why)
-            keep_copy(self._home.copies, newest)
-        return newest
-
-    def _live(self, use_case: str) -> Live:
+    def _read_releases(self, use_case: str) -> None:
         ledger = self._ledgers.get(use_case)
         if ledger is None:
-            if not self._store.names(f"{use_case}/releases"):
-                return Live({})  # nothing was ever released: no key to trust is needed yet
+            if not is_begun(self._store, use_case, self._home.heads):
+                return  # no key to trust is needed yet
             ledger = self._ledgers[use_case] = Ledger(self._store, use_case, Trust.read(self._home.keys), self._home.heads)
-        ledger.poll()
-        return fold(ledger.entries)
+        try:
+            ledger.poll()
+        finally:  # an entry that does not verify hides none of those before it
+            self._follow_ledger(use_case, ledger)
+
+    def _follow_ledger(self, use_case: str, ledger: Ledger) -> None:
+        before, live = self._states[use_case].live, fold(ledger.entries)
+        if live == before:
+            return
+        log.info("live releases changed", use_case=use_case, live={arm: one.model_version for arm, one in live.releases.items()})
+        ended = revoked(ledger.entries)
+        superseded = Live(
+            {
+                arm: former
+                for arm, former in before.releases.items()
+                if live.on(arm) is not None and former.package_digest not in ended
+            }
+        )
+        self._change(use_case, live=live, superseded=superseded, superseded_at_us=now_us())
+
+    def _read_parameters(self, use_case: str) -> None:
+        newest = self._states[use_case].parameters
+        while (later := find_parameters(self._store, use_case, newest.version + 1)) is not None:
+            check_parameters(later)
+            newest = later
+            self._change(use_case, parameters=newest)
+            log.info("parameters changed", use_case=use_case, version=newest.version, by=newest.changed_by, why=newest.why)
+            keep_copy(self._home.copies, newest)
+
+    def _read_schema(self, use_case: str) -> None:
+        schema = find_input_schema(self._store, use_case)
+        decoder = self._states[use_case].decoder
+        if schema is not None and (decoder is None or decoder.schema != schema):
+            self._change(use_case, decoder=Decoder(schema))
+
+
+def _alarm_of(read: Callable[[str], None], use_case: str) -> str | None:
+    """Read; what is wrong, or None."""
+    try:
+        read(use_case)
+    except (TrainServeError, OSError) as error:
+        return str(error)
+    except Exception as error:
+        log.exception("unforeseen error", use_case=use_case)
+        return f"an error that was not foreseen: {error!r}"
+    return None

@@ -7,8 +7,8 @@ import structlog
 from lake.documents import DocumentStore
 from lake.errors import TrainServeError, Unavailable
 from lake.home import Home
-from lake.ledger import Ledger
-from lake.releases import fold
+from lake.ledger import Ledger, is_begun
+from lake.releases import Release, fold, revoked
 from lake.signatures import Trust
 from serving.model import ReleasedModel
 
@@ -68,11 +68,17 @@ class Follower:
         try:
             self._advance()
         except (TrainServeError, OSError) as error:
-            if self.alarm != str(error):
-                log.error("ledger or release not usable", use_case=self.use_case, arm=self.arm, why=str(error))  # noqa: TRY400 - the sentence says it
-            self.alarm = str(error)
+            self._sound(str(error))
+        except Exception as error:
+            log.exception("unforeseen error", use_case=self.use_case, arm=self.arm)
+            self._sound(f"an error that was not foreseen: {error!r}")
         else:
             self.alarm = None
+
+    def _sound(self, alarm: str) -> None:
+        if self.alarm != alarm:
+            log.error("ledger or release not usable", use_case=self.use_case, arm=self.arm, why=alarm)
+        self.alarm = alarm
 
     async def _follow(self) -> None:
         while True:
@@ -81,16 +87,20 @@ class Follower:
 
     def _advance(self) -> None:
         if self._ledger is None:
-            if not self._store.names(f"{self.use_case}/releases"):
-                return  # nothing was ever released: no key to trust is needed yet
+            if not is_begun(self._store, self.use_case, self._home.heads):
+                return  # no key to trust is needed yet
             self._ledger = Ledger(self._store, self.use_case, Trust.read(self._home.keys), self._home.heads)
-        self._ledger.poll()
-        release = fold(self._ledger.entries).on(self.arm)
-        if release is None:
-            if self._model is not None:
-                log.warning("stopped serving", arm=self.arm, ended_release=self._model.release.seq)
-            self._model = None
-        elif self._model is None or self._model.release != release:
+        try:
+            self._ledger.poll()
+        finally:  # an entry that does not verify hides none of those before it
+            self._serve(fold(self._ledger.entries).on(self.arm), revoked(self._ledger.entries))
+
+    def _serve(self, release: Release | None, revoked_packages: set[str]) -> None:
+        served = self._model
+        if served is not None and (release is None or served.release.package_digest in revoked_packages):
+            log.warning("stopped serving", arm=self.arm, ended_release=served.release.seq)
+            served = self._model = None
+        if release is not None and (served is None or served.release != release):
             self._model = ReleasedModel.load(self._store, self.use_case, release)
             log.info(
                 "serving", arm=self.arm, version=release.model_version, release=release.seq, package=release.package_digest[:12]

@@ -1,7 +1,7 @@
 """What is answered: JSON records, the Open Inference Protocol v2, and the metadata of a model."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -33,8 +33,8 @@ class PredictedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     @property
     def values(self) -> list[float]:
-        """The scores as the log keeps them."""
-        return self.scores if self.score is None else [self.score]  # type: ignore[return-value]
+        """The scores as the log keeps them; empty when the row was given none."""
+        return (self.scores or []) if self.score is None else [self.score]
 
 
 class PredictResponse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,7 +63,7 @@ class InferResponse(msgspec.Struct, frozen=True, kw_only=True):
     model_version: str
     id: str
     parameters: Provenance
-    outputs: list[OutputTensor]
+    outputs: Annotated[list[OutputTensor], msgspec.Meta(min_length=1)]
 
 
 class TensorMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,15 +138,23 @@ _PREDICT = msgspec.json.Decoder(PredictResponse)
 _INFER = msgspec.json.Decoder(InferResponse)
 
 
-def read_response(interface: InterfaceName, body: bytes) -> tuple[list[list[float]], Provenance]:
-    """The scores of an answer, row by row, and who gave it. Raises msgspec.MsgspecError."""
+def read_response(interface: InterfaceName, body: bytes, rows: int) -> tuple[list[list[float]], Provenance]:
+    """The scores of an answer, row by row, and who gave it.
+
+    Raises msgspec.MsgspecError, also when it does not score each of the `rows` that were asked about.
+    """
     if interface == "predict":
         predicted = _PREDICT.decode(body)
-        return [row.values for row in predicted.predictions], predicted.provenance
-    inferred = _INFER.decode(body)
-    output = inferred.outputs[0]
-    width = output.shape[1] if len(output.shape) > 1 else 1
-    return [output.data[start : start + width] for start in range(0, len(output.data), width)], inferred.parameters
+        scores, provenance = [row.values for row in predicted.predictions], predicted.provenance
+    else:
+        inferred = _INFER.decode(body)
+        data, provenance = inferred.outputs[0].data, inferred.parameters
+        width = max(1, len(data) // rows)
+        scores = [data[start : start + width] for start in range(0, len(data), width)]
+    widths = {len(row) for row in scores}
+    if len(scores) != rows or len(widths) != 1 or 0 in widths:
+        raise msgspec.ValidationError(f"{len(scores)} scored rows, expected {rows}")
+    return scores, provenance
 
 
 def oip_metadata(schema: InputSchema, version: str, engine: str) -> OipModelMetadata:
