@@ -84,6 +84,7 @@ def answers(parcels: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
         routing_key_hash=pl.col("parcel_id"),
         features=pl.struct(schema.names),
         scores=pl.concat_list("probability"),
+        answer=columns.get("scores", pl.concat_list("probability")),
         outcome=pl.lit("answered"),
         status=pl.lit(200, pl.Int64),
         attempts=pl.lit(1, pl.Int64),
@@ -92,7 +93,7 @@ def answers(parcels: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
         seq=number + 1,
     ).with_columns(**columns)
     target = predictions_schema(schema)
-    full = rows.with_columns(answer="scores", event_date=pl.col("event_time_utc").dt.date())
+    full = rows.with_columns(event_date=pl.col("event_time_utc").dt.date())
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in target.items() if name not in full.columns]
     return conform(
         full.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in target.items()), target, PREDICTIONS
