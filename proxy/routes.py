@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from lake.interface.documentation import answer, problem
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
     ROUTING_KEY_HEADER,
@@ -19,7 +19,7 @@ from lake.interface.messages import (
     PredictResponse,
     ServerMetadata,
 )
-from lake.interface.problems import MEDIA_TYPE, ProblemDocument
+from lake.interface.problems import MEDIA_TYPE
 from lake.parameters import Parameters
 from proxy.access import Access
 from proxy.gateway import Gateway
@@ -27,7 +27,7 @@ from proxy.labels import LabelBatch, LabelsAccepted
 from proxy.operation import Liveness, Operation, Readiness
 
 PROBLEMS = {
-    status: ResponseSpec(ProblemDocument, description=description, media_type=MEDIA_TYPE)
+    status: problem(description)
     for status, description in {
         400: "The request is wrong; every problem is named",
         401: "An API key is needed",
@@ -45,24 +45,27 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
 
     async def respond(interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
         client_id = access.client_id(request, "client")
-        answer = await gateway.answer(interface, name, body, request.headers.get(ROUTING_KEY_HEADER), client_id)
-        media_type = MediaType.JSON if answer.status == 200 else MEDIA_TYPE  # noqa: PLR2004 - the one success
+        given = await gateway.answer(interface, name, body, request.headers.get(ROUTING_KEY_HEADER), client_id)
+        media_type = MediaType.JSON if given.status == 200 else MEDIA_TYPE  # noqa: PLR2004 - the one success
         return Response(
-            answer.body, status_code=answer.status, media_type=media_type, headers={REQUEST_ID_HEADER: answer.request_id}
+            given.body, status_code=given.status, media_type=media_type, headers={REQUEST_ID_HEADER: given.request_id}
         )
 
     @post(
         "/models/{name:str}/predict",
         status_code=200,
         tags=["predict"],
-        responses={200: ResponseSpec(PredictResponse), **PROBLEMS},
+        responses={200: answer(PredictResponse, "The scores, and who gave them; they are logged"), **PROBLEMS},
     )
     async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records. One routing key (header `trainserve-routing-key`, else the first row's entity) meets one arm."""
         return await respond("predict", name, body, request)
 
     @post(
-        "/v2/models/{name:str}/infer", status_code=200, tags=["predict"], responses={200: ResponseSpec(InferResponse), **PROBLEMS}
+        "/v2/models/{name:str}/infer",
+        status_code=200,
+        tags=["predict"],
+        responses={200: answer(InferResponse, "The scores, and who gave them; they are logged"), **PROBLEMS},
     )
     async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score tensors, one for each field (Open Inference Protocol v2)."""
@@ -79,12 +82,12 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
 def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
     """The routes that describe what the champion's predictor serves."""
 
-    @get("/models/{name:str}", tags=["model"], responses={200: ResponseSpec(ModelMetadata), **PROBLEMS})
+    @get("/models/{name:str}", tags=["model"], responses={200: answer(ModelMetadata, "The champion"), **PROBLEMS})
     async def model(name: FromPath[str]) -> Response[bytes]:
         """What the champion is, who approved it, and an example to try."""
         return await operation.ask_champion(name, f"/models/{name}")
 
-    @get("/v2/models/{name:str}", tags=["model"], responses={200: ResponseSpec(OipModelMetadata), **PROBLEMS})
+    @get("/v2/models/{name:str}", tags=["model"], responses={200: answer(OipModelMetadata, "The champion's tensors"), **PROBLEMS})
     async def protocol_model(name: FromPath[str]) -> Response[bytes]:
         """The tensors that the champion takes and gives."""
         return await operation.ask_champion(name, f"/v2/models/{name}")
@@ -110,7 +113,11 @@ def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHand
         """Whether the process answers."""
         return Liveness()
 
-    @get(["/health/ready", "/v2/health/ready"], tags=["health"], responses={503: ResponseSpec(Readiness)})
+    @get(
+        ["/health/ready", "/v2/health/ready"],
+        tags=["health"],
+        responses={503: answer(Readiness, "Requests cannot be answered and logged, and why")},
+    )
     async def ready() -> Response[Readiness]:
         """Whether requests can be answered and logged: the releases that are live, and what is wrong."""
         readiness = operation.readiness()

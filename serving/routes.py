@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from lake.errors import NotFound
+from lake.interface.documentation import answer, problem
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
     InferResponse,
@@ -19,20 +19,15 @@ from lake.interface.messages import (
     ServerMetadata,
     oip_metadata,
 )
-from lake.interface.problems import ProblemDocument
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.model import ReleasedModel
 from serving.prediction import Predictor
 
 REFUSALS = {
-    400: ResponseSpec(
-        ProblemDocument, description="The request is wrong; every problem is named", media_type="application/problem+json"
-    ),
-    404: ResponseSpec(ProblemDocument, description="There is no such model here", media_type="application/problem+json"),
-    503: ResponseSpec(
-        ProblemDocument, description="Nothing released and verified can answer", media_type="application/problem+json"
-    ),
+    400: problem("The request is wrong; every problem is named"),
+    404: problem("There is no such model here"),
+    503: problem("Nothing released and verified can answer"),
 }
 
 
@@ -60,20 +55,23 @@ def prediction_routes(predictor: Predictor) -> list[HTTPRouteHandler]:
         "/models/{name:str}/predict",
         status_code=200,
         tags=["predict"],
-        responses={200: ResponseSpec(PredictResponse), **REFUSALS},
+        responses={200: answer(PredictResponse, "The scores, and who gave them"), **REFUSALS},
     )
     async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records."""
-        answer = await predictor.answer("predict", name, body, request.headers.get(REQUEST_ID_HEADER))
-        return Response(answer, media_type=MediaType.JSON)
+        scores = await predictor.answer("predict", name, body, request.headers.get(REQUEST_ID_HEADER))
+        return Response(scores, media_type=MediaType.JSON)
 
     @post(
-        "/v2/models/{name:str}/infer", status_code=200, tags=["predict"], responses={200: ResponseSpec(InferResponse), **REFUSALS}
+        "/v2/models/{name:str}/infer",
+        status_code=200,
+        tags=["predict"],
+        responses={200: answer(InferResponse, "The scores, and who gave them"), **REFUSALS},
     )
     async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score tensors, one for each field (Open Inference Protocol v2)."""
-        answer = await predictor.answer("infer", name, body, request.headers.get(REQUEST_ID_HEADER))
-        return Response(answer, media_type=MediaType.JSON)
+        scores = await predictor.answer("infer", name, body, request.headers.get(REQUEST_ID_HEADER))
+        return Response(scores, media_type=MediaType.JSON)
 
     return [predict, infer]
 
@@ -118,7 +116,11 @@ def operation_routes(follower: Follower, metrics: Metrics) -> list[HTTPRouteHand
         """Whether the process answers."""
         return Liveness()
 
-    @get(["/health/ready", "/v2/health/ready"], tags=["health"], responses={503: ResponseSpec(Readiness)})
+    @get(
+        ["/health/ready", "/v2/health/ready"],
+        tags=["health"],
+        responses={503: answer(Readiness, "Nothing can be answered, and why")},
+    )
     async def ready() -> Response[Readiness]:
         """Whether a released model is loaded, which, and what is wrong."""
         model = follower.current

@@ -18,15 +18,15 @@ from lake.home import Home
 from lake.input_schema import publish_input_schema
 from lake.ledger import DecisionKind, Entry, Ledger, Role
 from lake.listener import bind
-from lake.package import Package, seal
+from lake.package import seal
 from lake.signatures import PlatformKey
 from tests.parcel_log import FEATURES, LOG_FROM, manifest, parcels_sent
 from tests.scenario import USE_CASE, decision, parcel, parcel_schema
 
-Client = TestClient[Litestar]
-
 PREDICT = f"/models/{USE_CASE}/predict"
 INFER = f"/v2/models/{USE_CASE}/infer"
+Client = TestClient[Litestar]
+
 CATEGORIES = ("depot", "carrier")
 
 
@@ -63,19 +63,25 @@ def _features(row: dict[str, Any]) -> list[Any]:
 
 
 class Approver:
-    """Publishes the input schema of parcels, seals toys, and records decisions about them in the ledger of a home."""
+    """Publishes the input schema of parcels, seals toys, and records decisions about them in the ledger of a home.
+
+    `toys` are the models that it sealed, by the digests of their packages.
+    """
 
     def __init__(self, home: Home) -> None:
         self.store = DocumentStore(home.lake)
+        self.toys: dict[str, Toy] = {}
         self._key = PlatformKey.read_or_make(home.keys)
         publish_input_schema(self.store, parcel_schema())
 
-    def seal(self, toy: Toy) -> Package:
-        """The toy's package."""
+    def seal(self, toy: Toy) -> str:
+        """Seal the toy; returns its package's digest."""
         categories = {"depot": ("harbour", "north", "south"), "carrier": ("bike", "van")}
         facts = msgspec.structs.replace(manifest(dataset_version=1), seed=toy.seed, categories=categories)
         samples = [("north", "van", 12.5, 40.25, 3, False), ("south", None, 900.0, None, None, True)]
-        return seal(self.store, facts, toy.model, samples)
+        digest = seal(self.store, facts, toy.model, samples).digest
+        self.toys[digest] = toy
+        return digest
 
     def decide(self, kind: DecisionKind, package: str, arm: str = "champion", role: Role | None = None, **facts: Any) -> Entry:
         """Record a decision about a package; the arms champion and challenger have the role of their name."""
@@ -96,9 +102,9 @@ class Approver:
 
     def release(self, toy: Toy, arm: str = "champion", **facts: Any) -> str:
         """Seal and approve; returns the package's digest."""
-        package = self.seal(toy)
-        self.decide("approve", package.digest, arm, **facts)
-        return package.digest
+        digest = self.seal(toy)
+        self.decide("approve", digest, arm, **facts)
+        return digest
 
 
 def varied(count: int) -> list[dict[str, Any]]:

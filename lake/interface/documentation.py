@@ -8,11 +8,13 @@ from typing import Any
 import swagger_ui_bundle
 from litestar import Request, Router
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.static_files import create_static_files_router
 
 from lake.decoder import TENSOR_TYPES
 from lake.input_schema import Field, InputSchema
+from lake.interface.problems import MEDIA_TYPE, ProblemDocument
 
 ASSETS_PATH = "/schema/assets"
 
@@ -34,6 +36,16 @@ def example_infer(schema: InputSchema) -> dict[str, Any]:
         for field in schema.fields
     ]
     return {"id": "my-request-1", "inputs": inputs}
+
+
+def answer(body: type[Any], description: str) -> ResponseSpec:
+    """A documented JSON answer, without the random examples that Litestar would make up."""
+    return ResponseSpec(body, description=description, generate_examples=False)
+
+
+def problem(description: str) -> ResponseSpec:
+    """A documented refusal."""
+    return ResponseSpec(ProblemDocument, description=description, media_type=MEDIA_TYPE, generate_examples=False)
 
 
 def api_documentation(title: str, version: str, description: str, schemas: Schemas) -> OpenAPIConfig:

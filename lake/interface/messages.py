@@ -1,7 +1,7 @@
 """What is answered: JSON records, the Open Inference Protocol v2, and the metadata of a model."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -63,7 +63,7 @@ class InferResponse(msgspec.Struct, frozen=True, kw_only=True):
     model_version: str
     id: str
     parameters: Provenance
-    outputs: Annotated[list[OutputTensor], msgspec.Meta(min_length=1)]
+    outputs: list[OutputTensor]
 
 
 class TensorMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +148,7 @@ def read_response(interface: InterfaceName, body: bytes, rows: int) -> tuple[lis
         scores, provenance = [row.values for row in predicted.predictions], predicted.provenance
     else:
         inferred = _INFER.decode(body)
-        data, provenance = inferred.outputs[0].data, inferred.parameters
+        data, provenance = [value for output in inferred.outputs[:1] for value in output.data], inferred.parameters
         width = max(1, len(data) // rows)
         scores = [data[start : start + width] for start in range(0, len(data), width)]
     widths = {len(row) for row in scores}
