@@ -1,5 +1,6 @@
 """The only door to Delta: each verb may run twice, and a source's rows arrive exactly once whatever comes between."""
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -106,6 +107,34 @@ def test_everything_committed_by_another_in_between_leaves_nothing_to_do(home: H
 
     assert table(home).append_once(numbered(1, 4), "a") == 0
     assert seqs(home) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_table_that_another_makes_in_between_is_used(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    before_the_commit(monkeypatch, lambda: appended(table(home), numbered(1, 2), "b"))
+
+    assert table(home).append_once(numbered(1, 3), "a") == 3
+    assert seqs(home) == [1, 1, 2, 2, 3]
+
+
+def test_a_commit_is_on_disk_when_it_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """delta-rs syncs nothing: the first commit of a source syncs the disk, each later one the files that it made."""
+    root = Path(home.lake) / USE_CASE / "log"
+    synced: list[Path] = []
+    whole_disk: list[bool] = []
+    monkeypatch.setattr(lake.delta, "sync_file", synced.append)
+    monkeypatch.setattr(lake.delta, "sync_folder", synced.append)
+    monkeypatch.setattr(os, "sync", lambda: whole_disk.append(True))
+    day = pl.lit("2013-07-01")
+
+    table(home).append_once(numbered(1, 2, day=day), "a", ["day"])
+    assert whole_disk == [True]
+    before = {path for path in root.rglob("*") if path.is_file()}
+    table(home).append_once(numbered(3, 4, day=day), "a", ["day"])
+
+    made = {path for path in root.rglob("*") if path.is_file()} - before
+    assert len(made) == 2, "one data file and one log entry"
+    assert {*made, *(path.parent for path in made)} <= set(synced)
+    assert whole_disk == [True]
 
 
 def test_another_source_in_between_is_no_conflict(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

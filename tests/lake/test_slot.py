@@ -204,3 +204,24 @@ def test_a_slot_that_cannot_be_opened_is_given_back(home: Home, monkeypatch: pyt
 def test_a_folder_without_slots_has_none(home: Home) -> None:
     assert slots(home.spools) == []
     assert spool_id(home.spools) is None
+
+
+def test_the_name_of_a_segment_is_on_disk_before_its_first_record_counts(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+
+    def fails(_: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    with Slot.lease(home.spools) as slot:
+        with monkeypatch.context() as broken:
+            broken.setattr("lake.spool.slot.sync_folder", fails)
+            with pytest.raises(OSError, match="Input/output"):
+                slot.append([b"never acknowledged"])
+        monkeypatch.setattr("lake.spool.slot.sync_folder", synced.append)
+        for number in range(4):
+            slot.append([str(number).encode()])
+            if number == 1:
+                slot.rotate()
+
+        assert synced == [slot.folder] * 2, "once for each segment"
+        assert held(slot) == [b"0", b"1", b"2", b"3"]
