@@ -54,42 +54,49 @@ def record(lake: LakeResource, use_case: UseCase, request: Request, launch: Laun
     """
     check_launched_by_hand(launch)
     check_words(request)
-    evaluation = read_evaluation(lake.home.lake, use_case.name, request.evaluation_id)
-    open_package(lake.store, use_case.name, evaluation.package_digest)
     entries = lake.ledger(use_case.name).entries
-    live = fold(entries)
-    match request.decision:
-        case "approve":
-            check_current(lake, use_case, evaluation, request.role, live)
-            check_gates(use_case.release_standard, evaluation)
-            check_approver(request.approver, evaluation)
-            check_arm(request, live)
-        case "roll back":
-            check_earlier_approval(entries, evaluation, request)
-            check_arm(request, live)
-        case "revoke":
-            check_was_released(entries, evaluation)
-        case "reject":
-            pass
-    if _live_already(live, evaluation, request):
+    package_digest, model_version = _verified(lake, use_case, request, entries)
+    if _live_already(fold(entries), request):
         return None
-    key = PlatformKey.read_or_make(lake.home.keys)
     decision = Decision(
         use_case=use_case.name,
         decision=request.decision,
         role=request.role,
         arm=request.arm,
-        package_digest=evaluation.package_digest,
-        evaluation_id=evaluation.evaluation_id,
+        package_digest=package_digest,
+        evaluation_id=request.evaluation_id,
         release_standard_digest=standard_digest(use_case.release_standard),
         policy_digest=sha256(canonical(POLICY)),
         approver=request.approver.strip(),
         reason=request.reason.strip(),
         nonce=random_nonce(),
-        model_version=_version(entries, evaluation, request),
+        model_version=model_version,
     )
-    # The key was perhaps made just now: the ledger is read again, with it among the trusted.
+    key = PlatformKey.read_or_make(lake.home.keys)
+    # The key may have been made just now: read again, the ledger has it among the trusted.
     return lake.ledger(use_case.name).append(decision, launcher(launch.tags), _rfc3339(at_utc), key)
+
+
+def _verified(lake: LakeResource, use_case: UseCase, request: Request, entries: Sequence[Entry]) -> tuple[str, str]:
+    """The package that is decided on and its version, once all that this decision requires holds.
+
+    A revocation requires the least: it must also work when evaluation or package are gone.
+    """
+    if request.decision == "revoke":
+        return find_released(lake, use_case, request, entries)
+    evaluation = read_evaluation(lake.home.lake, use_case.name, request.evaluation_id)
+    if request.decision == "reject":
+        return evaluation.package_digest, evaluation.model_version
+    live = fold(entries)
+    if request.decision == "approve":
+        check_current(lake, use_case, evaluation, request.role, live)
+    open_package(lake.store, use_case.name, evaluation.package_digest)
+    check_arm(request, live)
+    if request.decision == "roll back":
+        return evaluation.package_digest, find_earlier_approval(entries, evaluation, request).model_version
+    check_gates(use_case.release_standard, evaluation)
+    check_approver(request.approver, evaluation)
+    return evaluation.package_digest, released_version(evaluation.model_version, next_version(entries))
 
 
 def check_launched_by_hand(launch: Launch) -> None:
@@ -149,8 +156,8 @@ def check_arm(request: Request, live: Live) -> None:
         )
 
 
-def check_earlier_approval(entries: Sequence[Entry], evaluation: Evaluation, request: Request) -> None:
-    """A roll back returns to what this arm was approved for in this role, and what was not revoked since."""
+def find_earlier_approval(entries: Sequence[Entry], evaluation: Evaluation, request: Request) -> Decision:
+    """The approval that a roll back returns to: of this package on this arm in this role, and not revoked since."""
     for entry in reversed(entries):
         decision = entry.decision
         if decision.package_digest != evaluation.package_digest:
@@ -158,35 +165,31 @@ def check_earlier_approval(entries: Sequence[Entry], evaluation: Evaluation, req
         if decision.decision == "revoke":
             raise ReleaseRefused(f"package {decision.package_digest[:12]} was revoked.", "Roll back to another one.")
         if decision.decision == "approve" and (decision.arm, decision.role) == (request.arm, request.role):
-            return
+            return decision
     words = f"package {evaluation.package_digest[:12]} was never approved as {request.role} on arm {request.arm!r}."
     raise ReleaseRefused(words, "Choose an evaluation that was, or approve this one.")
 
 
-def check_was_released(entries: Sequence[Entry], evaluation: Evaluation) -> None:
-    """Only what was approved once can be revoked."""
-    approved = {entry.decision.package_digest for entry in entries if entry.decision.decision == "approve"}
-    if evaluation.package_digest not in approved:
-        raise ReleaseRefused(
-            f"package {evaluation.package_digest[:12]} was never approved.", "To turn down a candidate, reject it."
-        )
+def find_released(lake: LakeResource, use_case: UseCase, request: Request, entries: Sequence[Entry]) -> tuple[str, str]:
+    """Package and version of what was approved on this evaluation, by the ledger; else of another one of its package."""
+    approved = [entry.decision for entry in entries if entry.decision.decision == "approve"]
+    for decision in reversed(approved):
+        if decision.evaluation_id == request.evaluation_id:
+            return decision.package_digest, decision.model_version
+    evaluation = read_evaluation(lake.home.lake, use_case.name, request.evaluation_id)
+    for decision in reversed(approved):
+        if decision.package_digest == evaluation.package_digest:
+            return decision.package_digest, decision.model_version
+    raise ReleaseRefused(f"package {evaluation.package_digest[:12]} was never approved.", "To turn down a candidate, reject it.")
 
 
-def _live_already(live: Live, evaluation: Evaluation, request: Request) -> bool:
+def _live_already(live: Live, request: Request) -> bool:
     release = live.on(request.arm)
     return (
         request.decision in ("approve", "roll back")
         and release is not None
-        and (release.role, release.evaluation_id) == (request.role, evaluation.evaluation_id)
+        and (release.role, release.evaluation_id) == (request.role, request.evaluation_id)
     )
-
-
-def _version(entries: Sequence[Entry], evaluation: Evaluation, request: Request) -> str:
-    """A new number for an approval; for what was released before, the version that it had."""
-    if request.decision == "approve":
-        return released_version(evaluation.model_version, next_version(entries))
-    earlier = [entry.decision for entry in entries if entry.decision.package_digest == evaluation.package_digest]
-    return earlier[-1].model_version if earlier else evaluation.model_version
 
 
 def _rfc3339(at_utc: datetime) -> str:

@@ -1,0 +1,134 @@
+"""Parcels to train on: their history as a use case's source, the use case, and its assets on a Dagster instance."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import msgspec
+import polars as pl
+
+from checks.release_standard import Gate
+from lake.evaluation import evaluations
+from lake.home import Home
+from tests.parcel_log import FEATURES, parcels_sent
+from tests.scenario import USE_CASE, parcel_schema
+from trainserve_assets.component import use_case_definitions
+from trainserve_assets.predictors import Predictors
+from trainserve_assets.resources import LakeResource
+from trainserve_assets.use_case import Candidate, Split, UseCase
+
+HISTORY_FROM = date(2013, 4, 1)
+HISTORY_DAYS = 70
+TRAINING = ("dataset", "candidate_trees", "candidate_boosting", "candidate_line", "evaluation")
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def parcel_history() -> pl.LazyFrame:
+    """Ten weeks of labelled parcels from 1 April 2013; every hundredth never arrived, so it has no label."""
+    sent = parcels_sent(HISTORY_FROM, HISTORY_DAYS, per_day=100).drop("probability").lazy()
+    lost = pl.int_range(pl.len()) % 100 == 99
+    return sent.with_columns(
+        label=pl.when(~lost).then("label"), labelled_at_utc=pl.when(~lost).then(pl.col("sent_at") + timedelta(days=2))
+    )
+
+
+def parcel_use_case(**changes: Any) -> UseCase:
+    """Parcels, with seven weeks to train on and two to judge on; the last week's rows are left to feedback."""
+    use_case = UseCase(
+        name=USE_CASE,
+        title="Parcels that arrive late",
+        description="Whether a parcel arrives late.",
+        owner="team:parcels",
+        source="tests.parcel_training:parcel_history",
+        history_until="2013-06-03",
+        input_schema=parcel_schema(),
+        features=FEATURES,
+        split=Split(train_from="2013-04-01", holdout_from="2013-05-20", holdout_until="2013-06-03"),
+        candidates=(
+            Candidate(name="trees", trainer="catboost", parameters={"iterations": 40, "depth": 4}, seed=3),
+            Candidate(
+                name="boosting", trainer="hist_gradient_boosting", parameters={"max_iter": 20, "max_leaf_nodes": 4}, seed=3
+            ),
+            Candidate(name="line", trainer="logistic_regression", baseline=True),
+        ),
+        release_standard=(
+            Gate(
+                name="better_than_the_base_rate",
+                metric="log_loss",
+                against="base rate",
+                must_be="at most",
+                limit=0.0,
+                bound="interval",
+            ),
+            Gate(name="no_worse_than_the_champion", metric="log_loss", against="champion", must_be="at most", limit=0.05),
+        ),
+        slices=("depot",),
+    )
+    return msgspec.structs.replace(use_case, **changes)
+
+
+class Platform:
+    """The assets of one use case on a Dagster instance, with a home of their own."""
+
+    def __init__(self, home: Home, instance: dg.DagsterInstance, use_case: UseCase | None = None) -> None:
+        self.home = home
+        self.instance = instance
+        self.use_case = use_case or parcel_use_case()
+        self.lake = LakeResource(root=str(home.root), address=home.lake)
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        """The use case's definitions, in one process."""
+        resources = {"lake": self.lake, "predictors": Predictors()}
+        made = use_case_definitions(self.use_case)
+        return dg.Definitions.merge(made, dg.Definitions(resources=resources, executor=dg.in_process_executor))
+
+    def key(self, name: str) -> dg.AssetKey:
+        """The key of one of the use case's assets."""
+        return dg.AssetKey([self.use_case.name, name])
+
+    def run(
+        self, names: Sequence[str], run_config: Mapping[str, Any] | None = None, tags: Mapping[str, str] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize these assets with their checks, as a person would from the page; a failure is in the result."""
+        job = self.definitions.resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            instance=self.instance,
+            asset_selection=[self.key(name) for name in names],
+            run_config={**QUIET, **(run_config or {})},
+            tags=dict(tags or {}),
+            raise_on_error=False,
+        )
+
+    def train(self) -> "Platform":
+        """Materialize everything from the dataset to the evaluation."""
+        result = self.run(TRAINING)
+        assert result.success, failures(result)
+        return self
+
+    def evaluation_id(self, candidate: str) -> str:
+        """The newest evaluation of a candidate."""
+        return str(evaluations(self.home.lake, self.use_case.name).filter(candidate=candidate).item(-1, "evaluation_id"))
+
+    def release(self, **changes: str) -> dg.ExecuteInProcessResult:
+        """Launch the release asset: an approval of `trees` as champion, unless changed."""
+        return self.run(["release"], self.release_config(**changes))
+
+    def release_config(self, **changes: str) -> dict[str, Any]:
+        """The run config of the release asset."""
+        decision = {"decision": "approve", "role": "champion", "arm": "champion", "approver": "ada", "reason": "better"}
+        decision |= {"evaluation_id": changes.pop("evaluation_id", "") or self.evaluation_id(changes.pop("candidate", "trees"))}
+        return {"ops": {f"{self.use_case.name}__release": {"config": decision | changes}}}
+
+
+def failures(result: dg.ExecuteInProcessResult) -> str:
+    """The innermost errors of a run's failed steps."""
+    words = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            words.append(f"{event.step_key}: {'no reason' if error is None else error.message.strip()}")
+    return "; ".join(words)
