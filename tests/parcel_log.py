@@ -3,15 +3,19 @@
 Lateness follows from weight and from a shock that all parcels of a day share, as weather would be.
 """
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
 
 from lake.delta import Table
 from lake.documents import DocumentStore, canonical
+from lake.home import Home
 from lake.input_schema import publish_input_schema
+from lake.ledger import Ledger
 from lake.package import MANIFEST, Manifest
+from lake.parameters import Arm, Parameters, publish_parameters
+from lake.signatures import PlatformKey
 from lake.tables import (
     DATASET,
     LABELS,
@@ -22,7 +26,7 @@ from lake.tables import (
     labels_schema,
     predictions_schema,
 )
-from tests.scenario import USE_CASE, parcel_schema
+from tests.scenario import USE_CASE, decision, parcel_schema
 
 CHAMPION, CHALLENGER = "a" * 64, "b" * 64
 LOG_FROM = date(2013, 7, 1)
@@ -34,18 +38,15 @@ def parcels_sent(first: date, days: int, per_day: int = 200, seed: int = 1, day_
     generator = np.random.default_rng(seed)
     rows = days * per_day
     day = np.repeat(np.arange(days), per_day)
-    seconds = np.tile((np.arange(per_day) + 0.5) * 86_400 / per_day, days)
-    sent_at = [
-        datetime(first.year, first.month, first.day, tzinfo=timezone.utc) + timedelta(days=int(d), seconds=float(s))
-        for d, s in zip(day, seconds, strict=True)
-    ]
+    microseconds = day * 86_400_000_000 + np.tile((np.arange(per_day) + 0.5) * 86_400_000_000 / per_day, days)
+    sent_at = np.datetime64(first, "us") + microseconds.astype("timedelta64[us]")
     weight = generator.gamma(2.0, 5.0, rows)
     probability = 1 / (1 + np.exp(1.5 - 0.12 * weight))
     shocked = 1 / (1 + np.exp(1.5 - 0.12 * weight - generator.normal(0, day_shock, days)[day]))
     return pl.DataFrame(
         {
             "parcel_id": [f"{first}-{number}" for number in range(rows)],
-            "sent_at": pl.Series(sent_at, dtype=TIME),
+            "sent_at": pl.Series(sent_at).dt.replace_time_zone("UTC").cast(TIME),
             "depot": generator.choice(["north", "south", "harbour"], rows, p=[0.5, 0.3, 0.2]),
             "carrier": generator.choice(["bike", "van"], rows),
             "weight_kg": weight,
@@ -155,3 +156,31 @@ def append_log(
         Table(lake, USE_CASE, PREDICTIONS).append_once(predictions, source, ["event_date"])
     if labels is not None:
         Table(lake, USE_CASE, LABELS).append_once(labels, source)
+
+
+def write_releases(home: Home) -> None:
+    """The champion and the challenger, released before the log begins, and a plan that gives the challenger a fifth."""
+    key = PlatformKey.read_or_make(home.keys)
+    store = DocumentStore(home.lake)
+    ledger = Ledger(store, USE_CASE, key.trust)
+    ledger.append(decision(package_digest=CHAMPION), "ada", "2013-06-30T00:00:00+00:00", key)
+    challenger = decision(role="challenger", arm="challenger", package_digest=CHALLENGER)
+    ledger.append(challenger, "ada", "2013-06-30T01:00:00+00:00", key)
+    arms = {"champion": Arm(upstreams=("http://champion",)), "challenger": Arm(upstreams=("http://challenger",), share=0.2)}
+    publish_parameters(store, Parameters(use_case=USE_CASE, arms=arms), 0)
+
+
+def two_arms(parcels: pl.DataFrame, challenger_scores: pl.Expr, **columns: pl.Expr) -> pl.DataFrame:
+    """Rows of `predictions` of which a fifth, by parcel, was answered by the challenger, with these scores."""
+
+    def by_arm(challenger: pl.Expr, champion: pl.Expr) -> pl.Expr:
+        return pl.when(pl.col("parcel_id").hash(seed=3) % 5 == 0).then(challenger).otherwise(champion)
+
+    split = {
+        "arm": by_arm(pl.lit("challenger"), pl.lit("champion")),
+        "role": by_arm(pl.lit("challenger"), pl.lit("champion")),
+        "package_digest": by_arm(pl.lit(CHALLENGER), pl.lit(CHAMPION)),
+        "release_seq": by_arm(pl.lit(2), pl.lit(1)),
+        "scores": by_arm(pl.concat_list(challenger_scores), pl.concat_list("probability")),
+    }
+    return answers(parcels, **{**split, **columns})

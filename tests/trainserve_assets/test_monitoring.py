@@ -1,0 +1,258 @@
+"""What watches the log, on a Dagster instance: windows with their checks, feedback, experiment, and what starts them."""
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from lake.delta import Table
+from lake.home import Home
+from lake.ledger import Ledger
+from lake.parameters import Arm, Parameters, publish_parameters
+from lake.signatures import PlatformKey
+from tests.parcel_log import (
+    LOG_FROM,
+    answers,
+    append_log,
+    labels_of,
+    parcels_sent,
+    two_arms,
+    write_history,
+    write_releases,
+)
+from tests.parcel_training import Platform, failures
+from tests.scenario import USE_CASE, decision
+
+MONITORING = ("windows", "feedback", "experiment")
+DAYS, PER_DAY = 14, 720
+TENTH = pl.col("parcel_id").str.ends_with("7")
+
+
+@pytest.fixture
+def watched(home: Home, instance: dg.DagsterInstance) -> Platform:
+    """A platform with history, two live releases, and no log yet."""
+    write_history(home.lake, days=60, per_day=PER_DAY)
+    write_releases(home)
+    return Platform(home, instance)
+
+
+def parcels() -> pl.DataFrame:
+    return parcels_sent(LOG_FROM, DAYS, PER_DAY, day_shock=0.05)
+
+
+def checks(platform: Platform) -> dict[str, dg.AssetCheckEvaluation]:
+    """Materialize the windows; what each of their checks said."""
+    result = platform.run(["windows"])
+    assert result.success, failures(result)
+    return {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+
+
+def looks(platform: Platform) -> pl.DataFrame:
+    """Materialize the experiment; its rows."""
+    result = platform.run(["experiment"])
+    assert result.success, failures(result)
+    return Table(platform.home.lake, USE_CASE, "experiment").scan().sort("decided_at_utc").collect()
+
+
+def test_a_sound_log_passes_every_check(watched: Platform) -> None:
+    sent = parcels()
+    append_log(watched.home.lake, two_arms(sent, pl.col("probability")), labels_of(sent))
+
+    found = checks(watched)
+
+    assert set(found) == {
+        "volume_is_as_expected",
+        "answers_are_calibrated",
+        "answers_beat_the_base_rate",
+        "inputs_look_like_training",
+        "every_logged_digest_was_live",
+    }
+    assert [(name, one.description) for name, one in found.items() if not one.passed] == []
+    skill = found["answers_beat_the_base_rate"].metadata
+    assert set(skill) == {"observed", "limit", "rows", "each"}
+    assert skill["observed"].value == pytest.approx(-0.05, abs=0.04)
+    assert skill["limit"].value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("score", "failing"),
+    [
+        (pl.col("probability") * 0.6, "answers_are_calibrated"),
+        (1 - pl.col("probability"), "answers_beat_the_base_rate"),
+    ],
+)
+def test_wrong_answers_of_one_arm_are_an_error_that_names_the_arm(watched: Platform, score: pl.Expr, failing: str) -> None:
+    sent = parcels()
+    append_log(watched.home.lake, two_arms(sent, score), labels_of(sent))
+
+    found = checks(watched)[failing]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert (found.description or "").startswith("challenger: ")
+
+
+def test_a_package_that_was_never_released_is_an_error(watched: Platform) -> None:
+    sent = parcels()
+    stranger = pl.when(TENTH).then(pl.lit("f" * 64)).otherwise(pl.lit("a" * 64))
+    append_log(watched.home.lake, answers(sent, package_digest=stranger), labels_of(sent))
+
+    found = checks(watched)["every_logged_digest_was_live"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert "ffffffffffff on arm 'champion'" in (found.description or "")
+
+
+def test_a_ledger_that_was_tampered_with_is_an_error(watched: Platform) -> None:
+    sent = parcels()
+    append_log(watched.home.lake, answers(sent), labels_of(sent))
+    [*_, newest] = watched.lake.store.names(f"{USE_CASE}/releases")
+    watched.lake.store.put(f"{USE_CASE}/releases/{newest}", b"{}")
+
+    found = checks(watched)["every_logged_digest_was_live"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert "does not verify" in (found.description or "")
+
+
+def test_inputs_that_shifted_are_a_warning(watched: Platform) -> None:
+    sent = parcels().with_columns(weight_kg=pl.col("weight_kg") * 3)
+    append_log(watched.home.lake, answers(sent), labels_of(sent))
+
+    found = checks(watched)["inputs_look_like_training"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert "weight_kg" in (found.description or "")
+
+
+def test_a_night_without_requests_is_a_warning(watched: Platform) -> None:
+    sent = parcels()
+    night = (pl.col("sent_at").dt.day() == 12) & (pl.col("sent_at").dt.hour() < 6)
+    append_log(watched.home.lake, answers(sent.filter(~night)), labels_of(sent))
+
+    found = checks(watched)["volume_is_as_expected"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert "6 of 168 hours are off" in (found.description or "")
+
+
+def test_while_labels_are_missing_the_checks_on_them_fail_as_warnings(watched: Platform) -> None:
+    append_log(watched.home.lake, answers(parcels()))
+
+    found = checks(watched)
+
+    for name in ("answers_are_calibrated", "answers_beat_the_base_rate"):
+        assert not found[name].passed
+        assert found[name].severity == dg.AssetCheckSeverity.WARN
+        assert "too few" in (found[name].description or "")
+
+
+def test_without_a_log_the_run_fails_and_says_what_to_do(watched: Platform) -> None:
+    result = watched.run(["windows"])
+
+    assert not result.success
+    assert "Send requests to the proxy" in failures(result)
+
+
+def test_what_was_answered_and_labelled_comes_back_into_the_dataset(platform: Platform) -> None:
+    sent = parcels_sent(LOG_FROM, 2, per_day=50)
+    append_log(platform.home.lake, answers(sent), labels_of(sent))
+    before = platform.lake.table(USE_CASE, "dataset").scan().collect().height
+
+    result = platform.run(["feedback", "dataset"])
+
+    assert result.success, failures(result)
+    after = platform.lake.table(USE_CASE, "dataset").scan().collect()
+    assert after.height == before + 100
+    assert set(after.filter(pl.col("sent_at").dt.date() >= LOG_FROM)["split"]) == {"later"}
+
+
+def test_a_worse_challenger_is_no_go(watched: Platform) -> None:
+    sent = parcels()
+    append_log(watched.home.lake, two_arms(sent, pl.lit(0.5)), labels_of(sent))
+
+    [row] = looks(watched).to_dicts()
+
+    assert row["verdict"] == "no-go"
+    assert (row["champion_digest"], row["challenger_digest"]) == ("a" * 64, "b" * 64)
+    assert row["metric"] == "log_loss"
+    assert 0 < row["interval_low"] < row["difference"] < row["interval_high"]
+    assert row["champion_n"] + row["challenger_n"] == pytest.approx(sent.height, abs=10)
+    assert row["days"] == DAYS
+
+
+def test_a_better_challenger_is_go(watched: Platform) -> None:
+    sent = parcels()
+    append_log(watched.home.lake, two_arms(sent, 0.8 * pl.col("label") + 0.1), labels_of(sent))
+
+    assert looks(watched)["verdict"].to_list() == ["go"]
+
+
+def test_looking_again_adds_a_row_only_when_more_is_known(watched: Platform) -> None:
+    sent = parcels()
+    early = pl.col("sent_at").dt.day() <= 5
+    append_log(watched.home.lake, two_arms(sent, pl.lit(0.5)), labels_of(sent.filter(early)))
+
+    assert looks(watched)["verdict"].to_list() == ["keep running"]
+    assert looks(watched).height == 1
+
+    append_log(watched.home.lake, labels=labels_of(sent.filter(~early)), source="late")
+    assert looks(watched)["verdict"].to_list() == ["keep running", "no-go"]
+
+
+def test_shares_that_are_not_those_of_the_plan_make_it_invalid(watched: Platform) -> None:
+    plan = Parameters(use_case=USE_CASE, arms={"champion": Arm(), "challenger": Arm(share=0.5)})
+    publish_parameters(watched.lake.store, plan, expected_version=1)
+    sent = parcels()
+    append_log(watched.home.lake, two_arms(sent, pl.lit(0.5), parameters_version=pl.lit(2)), labels_of(sent))
+
+    [row] = looks(watched).to_dicts()
+
+    assert row["verdict"] == "invalid"
+    assert "did not get their planned shares" in row["reason"]
+
+
+def test_the_environment_is_the_plan_of_version_0(watched: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = parcels()
+    append_log(watched.home.lake, two_arms(sent, pl.lit(0.5), parameters_version=pl.lit(0)), labels_of(sent))
+    assert looks(watched)["verdict"].to_list() == ["invalid"]
+
+    late = labels_of(sent.tail(100), received_at_utc=pl.col("sent_at") + pl.duration(days=60))
+    append_log(watched.home.lake, labels=late, source="late")
+    monkeypatch.setenv("PROXY_UPSTREAMS", f"{USE_CASE}/champion=http://a,{USE_CASE}/challenger=http://b")
+    monkeypatch.setenv("PROXY_SHARES", f"{USE_CASE}/challenger=0.2")
+
+    assert looks(watched)["verdict"].to_list() == ["invalid", "no-go"]
+
+
+def test_the_share_that_a_release_allows_at_most_is_part_of_the_plan(home: Home, instance: dg.DagsterInstance) -> None:
+    write_history(home.lake, days=30)
+    write_releases(home)
+    key = PlatformKey.read_or_make(home.keys)
+    platform = Platform(home, instance)
+    ledger = Ledger(platform.lake.store, USE_CASE, key.trust)
+    ledger.poll()
+    capped = decision(role="challenger", arm="challenger", package_digest="b" * 64, greatest_share=0.05)
+    ledger.append(capped, "ada", "2013-06-30T02:00:00+00:00", key)
+    sent = parcels()
+    arms = two_arms(sent, pl.lit(0.5)).with_columns(
+        release_seq=pl.when(pl.col("arm") == "challenger").then(3).otherwise(1).cast(pl.Int64)
+    )
+    append_log(home.lake, arms, labels_of(sent))
+
+    assert looks(platform)["verdict"].to_list() == ["invalid"]
+
+
+def test_without_a_challenger_there_is_nothing_to_decide(watched: Platform) -> None:
+    sent = parcels()
+    append_log(watched.home.lake, answers(sent), labels_of(sent))
+
+    result = watched.run(["experiment"])
+
+    assert result.success, failures(result)
+    assert not Table(watched.home.lake, USE_CASE, "experiment").exists()
+    [event] = result.get_asset_materialization_events()
+    assert event.materialization.metadata["verdict"].value == "no challenger has been asked beside the champion"
