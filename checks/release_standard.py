@@ -9,7 +9,8 @@ from typing import Literal
 
 from checks.verdict import Verdict
 from lake.documents import StrictDocument, canonical, sha256
-from lake.evaluation import Evaluation
+from lake.errors import SettingError
+from lake.evaluation import Difference, Estimate, Evaluation
 
 
 class Gate(StrictDocument, frozen=True, kw_only=True):
@@ -28,6 +29,10 @@ class Gate(StrictDocument, frozen=True, kw_only=True):
     slice: str = "all"
     blocking: bool = True
 
+    def __post_init__(self) -> None:
+        if self.against != "limit" and self.slice != "all":
+            raise SettingError(f"slice of gate {self.name!r}", self.slice, "all: comparisons are made on the whole holdout")
+
 
 def standard_digest(gates: Sequence[Gate]) -> str:
     """The digest that a decision names: another standard is another digest."""
@@ -39,27 +44,31 @@ def decide(gate: Gate, evaluation: Evaluation) -> Verdict:
 
     Only a comparison against a champion is passed without evidence, while there is none to compare with.
     """
-    found = _observed(gate, evaluation)
-    if found is None:
-        first_champion = gate.against == "champion" and not any(one.other == "champion" for one in evaluation.differences)
-        what = "there is no champion yet" if first_champion else f"the evaluation has no {gate.metric} on slice {gate.slice!r}"
-        return Verdict(passed=first_champion, reason=f"{gate.name}: {what}", limit=gate.limit)
-    observed, n = found
+    if gate.against == "champion" and not any(one.other == "champion" for one in evaluation.differences):
+        return Verdict(passed=True, reason=f"{gate.name}: there is no champion yet", limit=gate.limit)
+    figure = _figure(gate, evaluation)
+    worst = "low" if gate.must_be == "at least" else "high"
+    observed = None if figure is None else figure.value if gate.bound == "point" else getattr(figure, worst)
+    if figure is None or observed is None:
+        return Verdict(passed=False, reason=f"{gate.name}: {_missing(gate, found=figure is not None)}", limit=gate.limit)
     passed = observed >= gate.limit if gate.must_be == "at least" else observed <= gate.limit
     compared = gate.metric if gate.against == "limit" else f"{gate.metric} against the {gate.against}"
-    reason = f"{gate.name}: {compared} is {observed:.4g}, must be {gate.must_be} {gate.limit:.4g}, over {n:,} rows"
-    return Verdict(passed=passed, reason=reason, observed=observed, limit=gate.limit, rows=n)
+    at_worst = " at worst" if gate.bound == "interval" else ""
+    reason = (
+        f"{gate.name}: {compared} is {observed:.4g}{at_worst}, must be {gate.must_be} {gate.limit:.4g}, over {figure.n:,} rows"
+    )
+    return Verdict(passed=passed, reason=reason, observed=observed, limit=gate.limit, rows=figure.n)
 
 
-def _observed(gate: Gate, evaluation: Evaluation) -> tuple[float, int] | None:
-    worst = "low" if gate.must_be == "at least" else "high"
+def _figure(gate: Gate, evaluation: Evaluation) -> Estimate | Difference | None:
     if gate.against == "limit":
-        estimate = evaluation.find(gate.metric, gate.slice)
-        if estimate is None:
-            return None
-        value = estimate.value if gate.bound == "point" else getattr(estimate, worst)
-        return None if value is None else (value, estimate.n)
-    difference = next((one for one in evaluation.differences if one.metric == gate.metric and one.other == gate.against), None)
-    if difference is None:
-        return None
-    return (difference.value if gate.bound == "point" else getattr(difference, worst), difference.n)
+        return evaluation.find(gate.metric, gate.slice)
+    return next((one for one in evaluation.differences if (one.metric, one.other) == (gate.metric, gate.against)), None)
+
+
+def _missing(gate: Gate, *, found: bool) -> str:
+    if gate.against != "limit":
+        return f"the evaluation does not compare {gate.metric} with the {gate.against}"
+    if found:
+        return f"{gate.metric} on slice {gate.slice!r} has no interval, for want of days"
+    return f"the evaluation has no {gate.metric} on slice {gate.slice!r}"
