@@ -7,6 +7,7 @@ put-if-absent: compare-and-set, so that of two operators one is told. Readers ke
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -54,7 +55,7 @@ def check_parameters(parameters: Parameters) -> None:
         Problem(path=f"arms.{name}.upstreams", found=repr(url), expected="an address as http://host:port")
         for name, arm in parameters.arms.items()
         for url in arm.upstreams
-        if not url.startswith(("http://", "https://"))
+        if not _is_address(url)
     ]
     if not 0 < parameters.timeout_s <= _LONGEST_TIMEOUT_S:
         problems.append(
@@ -64,6 +65,14 @@ def check_parameters(parameters: Parameters) -> None:
         )
     if problems:
         raise InvalidInput(problems)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or too large
+        return False
 
 
 def parameters_from_environment(environment: Mapping[str, str]) -> dict[str, Parameters]:
