@@ -41,7 +41,7 @@ format: environment ## Format, and mend what can be mended
 	@$(bin)/ruff check --fix .
 
 # Addresses of registries may not be committed, so no uv.lock: only names, versions and hashes.
-lock: environment ## Resolve the dependencies anew into the two locks
+lock: environment ## Resolve the dependencies anew into the locks
 	@sh deploy/lock.sh
 
 environment:

@@ -37,7 +37,7 @@ fi
     "Install one (Debian: apt-get install python3), or name it: make PYTHON=/path/to/python"
 "$python" -c "$fits" 2>/dev/null || fail "PYTHON is $python, expected a Python 3.11, 3.12 or 3.13."
 mkdir -p .venv 2>/dev/null && touch .venv/.writable 2>/dev/null ||
-    fail "The folder $PWD cannot be written by $(id -un): give it to that user, or work in a copy of it."
+    fail "The folder $PWD cannot be written by $(id -un 2>/dev/null): give it to that user, or work in a copy of it."
 rm -f .venv/.writable
 
 echo "Installing the locked environment into .venv (once; a minute or two)"
@@ -63,10 +63,12 @@ if ! "$uv" --version >/dev/null 2>&1; then
     rm -rf .venv/.bootstrap
 fi
 
-# uv does not read pip's configuration: hand over the index and the certificates that pip was told to use.
+# uv reads neither pip's configuration nor the certificates of the system: hand over what pip goes by.
 configured() { "$python" -m pip config get "$1" 2>/dev/null || true; }
 index=${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-$(configured global.index-url)}}
 certificates=${SSL_CERT_FILE:-${PIP_CERT:-$(configured global.cert)}}
+system_certificates=/etc/ssl/certs/ca-certificates.crt
+if [ -z "$certificates" ] && [ -f "$system_certificates" ]; then certificates=$system_certificates; fi
 if [ -n "$index" ]; then export UV_DEFAULT_INDEX="$index"; fi
 if [ -n "$certificates" ]; then export SSL_CERT_FILE="$certificates"; fi
 
