@@ -15,7 +15,7 @@ from trainserve_assets.platform.processes import Processes
 from trainserve_assets.platform.topology import Topology, arms_of
 from trainserve_assets.platform.up import addresses
 
-CHALLENGER_SHARE = 0.3
+CHALLENGER_SHARE = 0.2
 LEAST_FREE_BYTES = 500 * 1024 * 1024
 
 

@@ -1,0 +1,63 @@
+"""Dagit on a trained use case, and a page of Debian's Chromium."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from lake.home import Home
+from lake.listener import bind
+from tests.parcel_training import Platform
+from trainserve_assets.platform.processes import Processes, ProcessSpec
+from trainserve_assets.platform.topology import prepare_dagster_home
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE_MS = 60_000
+QUIET_BROWSER = [
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A use case trained and evaluated on an instance that Dagit can open."""
+    home = Home.at(tmp_path_factory.mktemp("browser") / "home")
+    prepare_dagster_home(home)
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        yield Platform(home, instance).train()
+
+
+@pytest.fixture(scope="module")
+def dagit(platform: Platform) -> Iterator[str]:
+    """The address of Dagit on that use case."""
+    with bind("127.0.0.1", 0, "Dagit") as probe:
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = (sys.executable, "-m", "dagster_webserver", "-m", "tests.browser.location", "-h", "127.0.0.1", "-p", str(port))
+    environment = {**platform.home.environment(), "PYTHONPATH": str(PROJECT)}
+    with Processes(platform.home.logs, lambda _line: None) as processes:
+        processes.start(ProcessSpec(name="dagit", command=command, environment=environment, ready_url=f"{address}/server_info"))
+        yield address
+
+
+@pytest.fixture
+def page(dagit: str) -> Iterator[Page]:
+    """A fresh page whose paths are Dagit's."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs the Debian package chromium")
+    with sync_playwright() as playwright:
+        arguments = [*QUIET_BROWSER, "--no-sandbox"]
+        with playwright.chromium.launch(executable_path=chromium, args=arguments) as browser:
+            page = browser.new_page(base_url=dagit, viewport={"width": 1500, "height": 1000})
+            page.set_default_timeout(PATIENCE_MS)
+            expect.set_options(timeout=PATIENCE_MS)
+            yield page

@@ -1,0 +1,53 @@
+"""An approver in Dagit: reads the evaluation, fills in the Launchpad, releases; and cannot release half of a decision."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from lake.releases import Release, fold
+from tests.parcel_training import Platform
+
+EVALUATION = "/assets/late_parcel/evaluation"
+RELEASE = "/assets/late_parcel/release"
+
+
+def champion(platform: Platform) -> Release | None:
+    return fold(platform.lake.ledger(platform.use_case.name).entries).champion
+
+
+def open_launchpad(page: Page) -> Locator:
+    page.goto(RELEASE)
+    page.get_by_role("button", name="Materialize").first.click()
+    return page.get_by_role("dialog")
+
+
+def test_a_launch_without_the_required_fields_is_refused(page: Page, platform: Platform) -> None:
+    before = champion(platform)
+    launchpad = open_launchpad(page)
+    expect(launchpad.get_by_text("Missing required config entry").first).to_be_visible()
+    expect(launchpad.get_by_role("button", name="Materialize")).to_be_disabled()
+    assert champion(platform) == before
+
+
+def test_an_approver_reads_the_evaluation_and_releases(page: Page, platform: Platform) -> None:
+    page.goto(EVALUATION)
+    expect(page.get_by_text("log_loss_trees")).to_be_visible()
+    block = page.locator("tr", has_text="release_trees").locator("code").inner_text()
+    assert platform.evaluation_id("trees") in block
+
+    launchpad = open_launchpad(page)
+    launchpad.locator(".CodeMirror").click()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.insert_text(
+        re.sub(r"approver:.*", "approver: ada", re.sub(r"reason:.*", "reason: better on every depot", block))
+    )
+    materialize = launchpad.get_by_role("button", name="Materialize")
+    expect(materialize).to_be_enabled()
+    materialize.click()
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible()
+
+    page.goto(RELEASE)
+    expect(page.get_by_text("approve by ada (claimed): better on every depot")).to_be_visible()
+    released = champion(platform)
+    assert released is not None
+    assert released.evaluation_id == platform.evaluation_id("trees")
