@@ -86,6 +86,11 @@ def _handle_known(_request: Request[Any, Any, Any], error: Exception) -> Respons
     return problem_response(problem_document(error), headers)
 
 
+def _handle_nesting(_request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
+    """What the framework's own decoder raises for a body like `[[[[...`."""
+    return problem_response(problem_document(Refused(HTTPStatus.BAD_REQUEST, "The body is nested too deeply.")))
+
+
 def _handle_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     log.error("unforeseen error", path=request.url.path, exc_info=error)
     return problem_response(problem_document(error))
@@ -94,5 +99,6 @@ def _handle_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Res
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     TrainServeError: _handle_known,
     HTTPException: _handle_known,
+    RecursionError: _handle_nesting,
     Exception: _handle_unforeseen,
 }

@@ -167,11 +167,11 @@ def test_a_use_case_that_is_switched_off_asks_nobody(home: Home, approver: Appro
     approver.release(toy())
     asked = []
 
-    def answer(_interface: str, body: bytes, _request_id: str) -> tuple[int, bytes]:
+    def take(_interface: str, body: bytes, _request_id: str) -> tuple[int, bytes]:
         asked.append(body)
         return 200, b""
 
-    with proxy_before(home, answer, active=False) as client:
+    with proxy_before(home, take, active=False) as client:
         answer = client.post(PREDICT, content=records_body(parcel()))
 
     assert (answer.status_code, asked) == (503, [])
