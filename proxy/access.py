@@ -8,8 +8,6 @@ from litestar import Request
 from lake.credentials import CredentialRole, Credentials
 from lake.interface.problems import Refused
 
-_BEARER = "Bearer "
-
 
 class Access:
     """Checks the key of a request."""
@@ -21,8 +19,8 @@ class Access:
         """Whose key the request carries; None while no key is asked for. Raises Refused: 401, or 403 for another role."""
         if self._credentials.open_to_all:
             return None
-        header = request.headers.get("authorization", "")
-        credential = self._credentials.find(header.removeprefix(_BEARER)) if header.startswith(_BEARER) else None
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        credential = self._credentials.find(key) if scheme.lower() == "bearer" else None
         if credential is None:
             raise Refused(HTTPStatus.UNAUTHORIZED, "An API key is needed: send it as 'Authorization: Bearer <key>'.")
         if role not in credential.roles:

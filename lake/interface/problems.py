@@ -82,8 +82,11 @@ def problem_response(document: ProblemDocument, headers: dict[str, str] | None =
 
 
 def _handle_known(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    document = problem_document(error)
     headers = error.headers if isinstance(error, HTTPException) else None
-    return problem_response(problem_document(error), headers)
+    if document.status == HTTPStatus.UNAUTHORIZED:
+        headers = {**(headers or {}), "www-authenticate": "Bearer"}
+    return problem_response(document, headers)
 
 
 def _handle_nesting(_request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:

@@ -1,0 +1,104 @@
+"""With a credentials file a key of the right role is asked for, and stands by its owner's name in the row."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lake.credentials import CredentialRole, add_credential
+from lake.home import Home
+from tests.proxied import NOBODY, labels, logged, parameters, predictions, proxied
+from tests.scenario import USE_CASE, parcel, records_body
+from tests.served import INFER, PREDICT, Approver, Client
+
+LABELS = f"/models/{USE_CASE}/labels"
+PARAMETERS = f"/parameters/{USE_CASE}"
+ROLES: tuple[CredentialRole, ...] = ("client", "labeller", "operator", "monitor")
+A_LABEL = b'{"labels": [{"request_id": "r", "label": 1}]}'
+
+
+@pytest.fixture
+def keys(home: Home) -> dict[str, str]:
+    """A key for each role."""
+    return {role: add_credential(home.credentials, f"the {role}", (role,)) for role in ROLES}
+
+
+@pytest.fixture
+def client(home: Home, keys: dict[str, str]) -> Iterator[Client]:
+    """A proxy that asks for these keys, and has no released model: who is let in gets 503."""
+    assert home.credentials.exists(), keys
+    Approver(home)
+    with proxied(home, parameters({"champion": NOBODY})) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", [PREDICT, INFER, LABELS, PARAMETERS])
+def test_without_a_known_key_nobody_is_let_in(client: Client, home: Home, keys: dict[str, str], path: str) -> None:
+    key = keys["client"]
+    for header in (
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        f"Basic {key}",
+        key,
+        f"Bearer{key}",
+        f"Bearer {key}x",
+        "Bearer é",
+    ):
+        headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
+        answer = client.request("GET" if path == PARAMETERS else "POST", path, content=A_LABEL, headers=headers)
+
+        assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json"), header
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert "Authorization: Bearer" in answer.json()["detail"]
+    assert logged(home) == []
+
+
+def test_the_schemes_name_may_be_written_small(client: Client, keys: dict[str, str]) -> None:
+    assert client.get(PARAMETERS, headers={"authorization": f"bearer {keys['operator']}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "role", "status"),
+    [
+        ("POST", PREDICT, "client", 503),
+        ("POST", INFER, "client", 400),
+        ("POST", LABELS, "labeller", 202),
+        ("GET", PARAMETERS, "operator", 200),
+    ],
+)
+def test_each_door_opens_to_its_role_alone(
+    client: Client, keys: dict[str, str], method: str, path: str, role: str, status: int
+) -> None:
+    body = A_LABEL if path == LABELS else records_body(parcel())
+    answers = {
+        other: client.request(method, path, content=body, headers={"authorization": f"Bearer {key}"})
+        for other, key in keys.items()
+    }
+
+    assert {other: answer.status_code for other, answer in answers.items()} == {
+        other: status if other == role else 403 for other in ROLES
+    }
+    other = next(other for other in ROLES if other != role)
+    assert answers[other].json()["detail"] == f"The key of 'the {other}' has no role '{role}'; it has ['{other}']."
+
+
+def test_the_row_names_whose_key_it_was(client: Client, home: Home, keys: dict[str, str]) -> None:
+    client.post(PREDICT, content=records_body(parcel()), headers={"authorization": f"Bearer {keys['client']}"})
+    client.post(LABELS, content=A_LABEL, headers={"authorization": f"Bearer {keys['labeller']}"})
+
+    assert [row.client_id for row in predictions(home)] == ["the client"]
+    assert [row.client_id for row in labels(home)] == ["the labeller"]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/metrics", "/schema", "/v2"])
+def test_what_says_nothing_of_anybody_needs_no_key(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+@pytest.mark.usefixtures("approver")
+def test_without_the_file_no_key_is_asked_for(home: Home) -> None:
+    with proxied(home, parameters({"champion": NOBODY})) as client:
+        assert client.post(LABELS, content=A_LABEL).status_code == 202
+        assert client.get(PARAMETERS, headers={"authorization": "Bearer any"}).status_code == 200
