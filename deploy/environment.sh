@@ -18,10 +18,11 @@ if command -v flock >/dev/null; then
     flock 9
 fi
 
-wanted=$(cat "$lock" "$build_lock" pyproject.toml deploy/environment.sh | cksum)
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
-    exit 0
-fi
+locked=$(cat "$lock" deploy/environment.sh | cksum)
+declared=$(cat pyproject.toml "$build_lock" | cksum)
+installed=
+if [ -f "$stamp" ] && .venv/bin/python -c '' 2>/dev/null; then installed=$(cat "$stamp"); fi
+if [ "$installed" = "$locked, $declared" ]; then exit 0; fi
 
 python=${PYTHON:-}
 fits='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))'
@@ -40,7 +41,10 @@ mkdir -p .venv 2>/dev/null && touch .venv/.writable 2>/dev/null ||
     fail "The folder $PWD cannot be written by $(id -un 2>/dev/null): give it to that user, or work in a copy of it."
 rm -f .venv/.writable
 
-echo "Installing the locked environment into .venv (once; a minute or two)"
+case $installed in
+"$locked, "*) echo "Installing trainserve anew into .venv: pyproject.toml has changed" ;;
+*) echo "Installing the locked environment into .venv (once; a minute or two)" ;;
+esac
 rm -f "$stamp"
 
 # uv: from pip where there is one, else from a throwaway venv's pip.
@@ -75,8 +79,13 @@ if [ -n "$certificates" ]; then export SSL_CERT_FILE="$certificates"; fi
 if ! .venv/bin/python -c "$fits" 2>/dev/null; then
     "$uv" venv --quiet --python "$python" --allow-existing .venv || fail "$python could not make .venv: see above."
 fi
-"$uv" pip sync --quiet --python .venv/bin/python --require-hashes "$lock" ||
-    fail "The packages of $lock could not be installed: see above. $offline"
+case $installed in
+"$locked, "*) ;; # only our own package has changed
+*)
+    "$uv" pip sync --quiet --python .venv/bin/python --require-hashes "$lock" ||
+        fail "The packages of $lock could not be installed: see above. $offline"
+    ;;
+esac
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --build-constraints "$build_lock" --editable . ||
     fail "trainserve itself could not be installed: see above. $offline"
-printf '%s' "$wanted" >"$stamp"
+printf '%s' "$locked, $declared" >"$stamp"

@@ -12,7 +12,9 @@ class GroupCommit:
     """The log of one worker. `append` returns when its records are on disk.
 
     A segment is rotated when it is `segment_bytes` long or `segment_age_s` old, whichever is first: that bounds how
-    long a record waits for the shipper. Must be used from one event loop.
+    long a record waits for the shipper. `failure` says why records cannot be written, from the first that could not
+    until the log was found writable again: by the next record, or by a probe, so that a server which gets no requests
+    while it is not ready becomes ready. Must be used from one event loop.
     """
 
     def __init__(self, slot: Slot, segment_bytes: int = 8 * 1024 * 1024, segment_age_s: float = 1.0) -> None:
@@ -40,8 +42,8 @@ class GroupCommit:
         await written
 
     def start(self) -> None:
-        """Begin to rotate segments by age."""
-        self._rotating = asyncio.get_running_loop().create_task(self._rotate())
+        """Begin to rotate segments by age, and to look whether a disk that failed takes writes again."""
+        self._rotating = asyncio.get_running_loop().create_task(self._look_after())
 
     async def close(self) -> None:
         """Commit what waits, then give the slot back. Safe to call twice."""
@@ -86,9 +88,13 @@ class GroupCommit:
             with contextlib.suppress(OSError):  # these records are on disk; the segment is tried again
                 self.slot.rotate()
 
-    async def _rotate(self) -> None:
+    async def _look_after(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._segment_age_s)
             with contextlib.suppress(OSError):  # a full disk: the next append says so to those who wait
+                if self.failure is not None:
+                    # Whoever is told of the failure may send no requests any more: without them it would never end.
+                    await loop.run_in_executor(self._thread, self.slot.probe)
+                    self.failure = None
                 await loop.run_in_executor(self._thread, self.slot.rotate)

@@ -144,6 +144,32 @@ def test_a_failing_disk_is_told_to_all_that_wait_and_forgotten_when_it_recovers(
     asyncio.run(scenario())
 
 
+def test_a_disk_that_recovers_is_noticed_without_a_request(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where readiness depends on it, no request comes while it fails."""
+
+    async def scenario() -> None:
+        disk = Disk(monkeypatch)
+        async with spool(home, segment_age_s=0.001) as log:
+            log.start()
+            disk.broken = True
+            with pytest.raises(SpoolUnavailable):
+                await log.append([b"never acknowledged"])
+            looked = disk.calls + 3
+            deadline = time.monotonic() + DEADLINE_S
+            while disk.calls < looked:
+                assert time.monotonic() < deadline
+                assert log.failure is not None
+                await asyncio.sleep(0.001)
+            disk.broken = False
+            while log.failure is not None:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.001)
+            await log.append([b"1"])
+        assert held(home) == [b"1"]
+
+    asyncio.run(scenario())
+
+
 def test_whatever_fails_those_who_wait_hear_of_it_and_the_next_are_served(home: Home) -> None:
     async def scenario() -> None:
         async with spool(home) as log:
