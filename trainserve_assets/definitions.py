@@ -5,11 +5,11 @@ from pathlib import Path
 import dagster as dg
 
 from trainserve_assets.predictors import Predictors
-from trainserve_assets.resources import LakeResource
+from trainserve_assets.resources import LakeResource, fixed
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """All definitions, run in one process unless a run says otherwise."""
-    shared = dg.Definitions(resources={"lake": LakeResource(), "predictors": Predictors()}, executor=dg.in_process_executor)
+    shared = dg.Definitions(resources=fixed(lake=LakeResource(), predictors=Predictors()), executor=dg.in_process_executor)
     return dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), shared)

@@ -45,3 +45,8 @@ class LakeResource(dg.ConfigurableResource[None]):
         ledger = Ledger(self.store, use_case, trust, home.heads)
         ledger.poll()
         return ledger
+
+
+def fixed(**resources: dg.ConfigurableResource[None]) -> dict[str, dg.ResourceDefinition]:
+    """Resources that a run's config cannot change, so that the Launchpad shows an asset's own fields and nothing else."""
+    return {name: dg.ResourceDefinition.hardcoded_resource(resource) for name, resource in resources.items()}

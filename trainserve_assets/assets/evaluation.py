@@ -14,13 +14,11 @@ from trainserve_assets.pictures import reliability_picture, roc_picture
 from trainserve_assets.report import (
     HEADLINES,
     Row,
-    candidate_rows,
-    comparison_rows,
-    gate_rows,
+    evaluation_lines,
+    evaluation_page,
     meets_standard,
     reason_of,
     release_block,
-    slice_rows,
 )
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
@@ -53,21 +51,16 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
             append_evaluation(lake.home.lake, one.evaluation, now)
         evaluations = [one.evaluation for one in judged]
         yield dg.MaterializeResult(
-            metadata={**_figures(use_case, evaluations), **_pictures(use_case, judged), **_blocks(use_case, evaluations)},
+            metadata={**_figures(use_case, judged), **_blocks(use_case, evaluations)},
             check_results=[*_gate_results(use_case, evaluations), _standard_result(gates, evaluations)],
         )
 
     return dg.Definitions(assets=[evaluation])
 
 
-def _figures(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Mapping[str, dg.MetadataValue]:
+def _figures(use_case: UseCase, judged: Sequence[Judged]) -> Mapping[str, dg.MetadataValue]:
+    evaluations = [one.evaluation for one in judged]
     whole = evaluations[0].find(HEADLINES[evaluations[0].task][0])
-    tables = {
-        "candidates": candidate_rows(use_case.release_standard, evaluations),
-        "comparisons": comparison_rows(evaluations),
-        "gates": gate_rows(use_case.release_standard, evaluations),
-        "slices": slice_rows(evaluations),
-    }
     plots = {
         f"{metric}_{one.candidate}": dg.MetadataValue.float(found.value)
         for one in evaluations
@@ -75,7 +68,8 @@ def _figures(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Mapping[st
         if (found := one.find(metric)) is not None
     }
     return {
-        **{name: _table(rows) for name, rows in tables.items() if rows},
+        "candidates": dg.MetadataValue.md(evaluation_lines(use_case.release_standard, evaluations)),
+        "report": dg.MetadataValue.md(evaluation_page(use_case, evaluations, _pictures(use_case, judged))),
         "holdout_rows": dg.MetadataValue.int(whole.n if whole else 0),
         "looks_at_this_holdout": dg.MetadataValue.int(evaluations[0].looks),
         "dataset_version": dg.MetadataValue.int(evaluations[0].dataset_version),
@@ -83,11 +77,10 @@ def _figures(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Mapping[st
     }
 
 
-def _pictures(use_case: UseCase, judged: Sequence[Judged]) -> Mapping[str, dg.MetadataValue]:
+def _pictures(use_case: UseCase, judged: Sequence[Judged]) -> list[str]:
     task = use_case.input_schema.task
     samples = {one.candidate.name: one.sample for one in judged}
-    pictures = {"reliability": dg.MetadataValue.md(reliability_picture(task, samples))}
-    return pictures | ({"roc": dg.MetadataValue.md(roc_picture(samples))} if task == "binary" else {})
+    return [reliability_picture(task, samples), *([roc_picture(samples)] if task == "binary" else [])]
 
 
 def _blocks(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Mapping[str, dg.MetadataValue]:
