@@ -12,9 +12,7 @@ class GroupCommit:
     """The log of one worker. `append` returns when its records are on disk.
 
     A segment is rotated when it is `segment_bytes` long or `segment_age_s` old, whichever is first: that bounds how
-    long a record waits for the shipper. `failure` says why records cannot be written, from the first that could not
-    until the log was found writable again: by the next record, or by a probe, so that a server which gets no requests
-    while it is not ready becomes ready. Must be used from one event loop.
+    long a record waits for the shipper. Must be used from one event loop.
     """
 
     def __init__(self, slot: Slot, segment_bytes: int = 8 * 1024 * 1024, segment_age_s: float = 1.0) -> None:

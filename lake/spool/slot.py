@@ -19,7 +19,6 @@ from lake.spool.segment import first_seq, joined, read_segment, segment_path, se
 _LOCK = "lock"
 _ID = "spool_id"
 _TORN = ".torn"
-_PROBE_BYTES = 64 * 1024  # zeros, which no reader takes for a record
 _PROBE_BYTES = 4096
 
 log = structlog.get_logger(__name__)
@@ -91,14 +90,6 @@ class Slot:
         self._clean = True
         self.size += len(data)
         self.next_seq += len(records)
-
-    def probe(self) -> None:
-        """Write a block behind the records, sync, and cut it off again. Raises OSError while records cannot be written."""
-        self._cut_leftovers()
-        self._clean = False
-        os.pwrite(self._file, bytes(_PROBE_BYTES), self.size)
-        os.fdatasync(self._file)
-        self._cut_leftovers()
 
     def rotate(self) -> None:
         """Close the segment, so that the shipper may take it, and begin the next. Nothing to do while it is empty.
