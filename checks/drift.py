@@ -92,7 +92,7 @@ def inputs_look_like_training(days: Sequence[FeatureDay], fewest_rows: int) -> V
     }
     drifted = sorted((feature for feature in features if ratios[feature] > 1), key=lambda feature: -ratios[feature])
     worst = max(ratios, key=lambda feature: ratios[feature])
-    named = ", ".join(f"{feature} ({ratios[feature]:.1f} times)" for feature in drifted[:5])
+    named = ", ".join(f"{feature} ({ratios[feature]:.2f} times)" for feature in drifted[:5])
     reason = (
         f"{len(drifted)} of {len(features)} features are further from training than a day of training is"
         + (f": {named}" if drifted else f"; nearest to its limit is {worst} at {ratios[worst]:.2f} of it")

@@ -117,7 +117,8 @@ def _judge(estimate: Comparison, assignments: Sequence[Assignment], metric: str)
         f"{estimate.champion_n:,} labelled answers"
     )
     if not assignments:
-        return "invalid", f"the planned shares are not known, so nothing shows that requests were randomised; {seen}"
+        do = "store parameters, or give Dagster the PROXY_ variables of the proxy"
+        return "invalid", f"the planned shares are not known, so nothing shows that requests were randomised ({do}); {seen}"
     probability = sample_ratio_probability(assignments)
     if probability < UNEVEN:
         found = "; ".join(f"{one.units} units on shares {tuple(round(share, 4) for share in one.shares)}" for one in assignments)

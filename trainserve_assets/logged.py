@@ -20,14 +20,20 @@ Usual = tuple[float, ...]
 
 def read_log(lake: str, schema: InputSchema, days_back: int | None = None) -> pl.LazyFrame:
     """The labelled predictions, all or those of the newest days of event time. Raises NotFound before the first."""
-    predictions, labels = Table(lake, schema.use_case, PREDICTIONS), Table(lake, schema.use_case, LABELS)
-    days = [str(partition["event_date"]) for partition in predictions.open().partitions()] if predictions.exists() else []
-    if not days:
-        raise NotFound("logged prediction of", schema.use_case, "Send requests to the proxy, and let the shipper run.")
-    rows = predictions.scan()
-    if days_back is not None:
-        rows = rows.filter(pl.col("event_date") > date.fromisoformat(max(days)) - timedelta(days=days_back))
+    labels = Table(lake, schema.use_case, LABELS)
+    rows = read_predictions(lake, schema.use_case, days_back)
     return labelled(rows, labels.scan() if labels.exists() else labels_schema(schema).to_frame().lazy())
+
+
+def read_predictions(lake: str, use_case: str, days_back: int | None = None) -> pl.LazyFrame:
+    """The predictions, all or those of the newest days of event time. Raises NotFound before the first."""
+    table = Table(lake, use_case, PREDICTIONS)
+    days = [str(partition["event_date"]) for partition in table.open().partitions()] if table.exists() else []
+    if not days:
+        raise NotFound("logged prediction of", use_case, "Send requests to the proxy, and let the shipper run.")
+    if days_back is None:
+        return table.scan()
+    return table.scan().filter(pl.col("event_date") > date.fromisoformat(max(days)) - timedelta(days=days_back))
 
 
 def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:

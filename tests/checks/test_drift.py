@@ -80,7 +80,7 @@ def test_a_feature_that_shifted_for_good_is_drift_and_is_named() -> None:
 
     assert not verdict.passed
     assert "1 of 2 features" in verdict.reason
-    assert "weight (1.3 times)" in verdict.reason
+    assert "weight (1.30 times)" in verdict.reason
 
 
 def test_a_feature_that_broke_altogether_is_seen_on_its_first_day() -> None:

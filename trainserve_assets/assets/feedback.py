@@ -18,7 +18,7 @@ def feedback_definitions(use_case: UseCase) -> dg.Definitions:
     @dg.asset(
         key=[use_case.name, FEEDBACK],
         deps=[dg.AssetKey([use_case.name, PREDICTIONS]), dg.AssetKey([use_case.name, LABELS])],
-        group_name="monitoring",
+        group_name="data",
         owners=[use_case.owner],
         kinds={"polars", "deltalake"},
         automation_condition=when_the_log_grew("0 * * * *"),

@@ -36,7 +36,7 @@ def predictors_definitions(use_case: UseCase) -> dg.Definitions:
         deps=[dg.AssetKey([use_case.name, RELEASE])],
         group_name="serving",
         owners=[use_case.owner],
-        kinds={"http"},
+        kinds={"python"},
         description=(
             "The servers that answer, one or more for each live arm, as they themselves say: package, release and approver. "
             "They follow the signed ledger, never Dagster; here they are only watched."

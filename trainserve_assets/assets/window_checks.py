@@ -12,8 +12,9 @@ from checks.skill import answers_beat_the_base_rate
 from checks.verdict import Verdict
 from checks.volume import volume_is_as_expected
 from lake.errors import VerificationError
-from lake.tables import DATASET, PREDICTIONS, WINDOWS
+from lake.tables import DATASET, WINDOWS
 from trainserve_assets.answerers import answerers
+from trainserve_assets.logged import read_predictions
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 from trainserve_assets.verdicts import check_result
@@ -62,8 +63,7 @@ def _drift(_lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Map
 
 
 def _liveness(lake: LakeResource, use_case: UseCase, _windows: pl.DataFrame) -> Mapping[str, Verdict]:
-    predictions = lake.table(use_case.name, PREDICTIONS)
-    found = answerers(predictions.scan(), JUDGED_DAYS) if predictions.exists() else []
+    found = answerers(read_predictions(lake.home.lake, use_case.name, JUDGED_DAYS))
     try:
         entries = lake.ledger(use_case.name).entries
     except VerificationError as error:
@@ -95,7 +95,7 @@ _CLAIMS: dict[str, tuple[Decide, dg.AssetCheckSeverity, str]] = {
     "every_logged_digest_was_live": (
         _liveness,
         _ERROR,
-        "Whatever answered was live on its arm, by the signed ledger, while it did.",
+        "Whatever answered in the newest four weeks was live on its arm, by the signed ledger, while it did.",
     ),
 }
 

@@ -15,6 +15,18 @@ from trainserve_assets.windows.picture import windows_picture
 from trainserve_assets.windows.table import newest_windows
 from trainserve_assets.windows.update import update_windows
 
+_DESCRIPTIONS = {
+    "span_start_utc": "Beginning of the span; days and hours are those of UTC",
+    "span_end_utc": "End of the span, exclusive",
+    "arm": "The arm that answered; 'all arms' for the rows of an hour, 'no arm' for requests that reached none",
+    "metric": "What was computed",
+    "slice": "'all', or the feature that psi and psi_limit are about",
+    "value": "The figure",
+    "n": "Rows that it rests on",
+    "labels_as_of_utc": "When the newest row or label that it rests on had arrived",
+}
+_COLUMNS = dg.TableSchema([dg.TableColumn(name, str(dtype), _DESCRIPTIONS[name]) for name, dtype in WINDOWS_SCHEMA.items()])
+
 
 class WindowsConfig(dg.Config):
     """How far back days may still change."""
@@ -34,9 +46,7 @@ def windows_definitions(use_case: UseCase) -> dg.Definitions:
         owners=[use_case.owner],
         kinds={"polars", "deltalake"},
         automation_condition=when_the_log_grew("*/5 * * * *"),
-        metadata={
-            "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in WINDOWS_SCHEMA.items()])
-        },
+        metadata={"dagster/column_schema": _COLUMNS},
         description=(
             "One row per span, arm, metric and slice, and per state of knowledge: a figure is written again, with a later "
             "labels_as_of_utc, when more labels or rows of its span have arrived. Spans are days and hours of event time "
