@@ -8,6 +8,7 @@ from checks.days import LabelledDay, matured
 from checks.drift import FeatureDay
 from lake.input_schema import InputSchema
 from trainserve_assets.logged import loss_name
+from trainserve_assets.windows.inputs import PSI, PSI_LIMIT
 from trainserve_assets.windows.metrics import ALL_ARMS, ROWS
 
 JUDGED_DAYS = 28
@@ -40,10 +41,10 @@ def labelled_days(windows: pl.DataFrame, arm: str, schema: InputSchema) -> list[
 
 def feature_days(windows: pl.DataFrame, arm: str) -> list[FeatureDay]:
     """The arm's stability indices, with their limits, on the newest week of event time."""
-    mine = _newest_days(windows.filter(pl.col("arm") == arm, pl.col("metric").is_in(["psi", "psi_limit"])), ARM_DAYS)
+    mine = _newest_days(windows.filter(pl.col("arm") == arm, pl.col("metric").is_in([PSI, PSI_LIMIT])), ARM_DAYS)
     wide = mine.pivot("metric", index=["span_start_utc", "slice", "n"], values="value").sort("span_start_utc", "slice")
     return [
-        FeatureDay(feature=row["slice"], day=row["span_start_utc"].date(), index=row["psi"], limit=row["psi_limit"], n=row["n"])
+        FeatureDay(feature=row["slice"], day=row["span_start_utc"].date(), index=row[PSI], limit=row[PSI_LIMIT], n=row["n"])
         for row in wide.iter_rows(named=True)
     ]
 

@@ -8,7 +8,6 @@ import polars as pl
 from lake.input_schema import InputSchema
 from lake.tables import WINDOWS, WINDOWS_SCHEMA, conform
 from trainserve_assets.logged import answered, known_since, loss_name
-from trainserve_assets.windows.reference import Reference
 
 ALL_ARMS = "all arms"
 WHOLE = "all"
@@ -69,31 +68,24 @@ def latency_windows(rows: pl.DataFrame) -> pl.DataFrame:
     return _windows(answers, "received_at_utc", "1d", figures)
 
 
-def drift_windows(rows: pl.DataFrame, references: Mapping[str, Reference], false_alarm_rate: float) -> pl.DataFrame:
-    """For each arm, day and feature the stability index against training, and the limit that its null sets.
+def conformed(long: pl.DataFrame, every: str) -> pl.DataFrame:
+    """As rows of `windows`: figures with `start`, the beginning of their span, and `known`, when the newest row arrived."""
+    windows = long.select(
+        "arm",
+        "metric",
+        "slice",
+        "value",
+        "n",
+        span_start_utc="start",
+        span_end_utc=pl.col("start").dt.offset_by(every),
+        labels_as_of_utc="known",
+    )
+    return conform(windows.select(WINDOWS_SCHEMA.names()), WINDOWS_SCHEMA, WINDOWS)
 
-    A day on which an arm served several packages counts for the one that answered most.
-    """
-    answers = rows.filter(answered()).with_columns(_start=pl.col("event_time_utc").dt.truncate("1d"))
-    spans = answers.group_by("_start", "arm").agg(
-        n=pl.len(), known=pl.col("received_at_utc").max(), package_digest=pl.col("package_digest").mode().min()
-    )
-    keys = ["_start", "arm"]
-    found: list[dict[str, object]] = []
-    for digest, reference in references.items():
-        mine = spans.filter(package_digest=digest).sort(keys)
-        features = answers.join(mine.select(keys), on=keys, how="semi").unnest("features", separator=".")
-        for name, feature in reference.features.items():
-            groups, counts = feature.bins.counts(features, f"features.{name}", keys)
-            for span, n, known, counted in zip(groups.iter_rows(named=True), mine["n"], mine["known"], counts, strict=True):
-                window = {"start": span["_start"], "arm": span["arm"], "slice": name, "n": n, "known": known}
-                found.append({**window, "metric": "psi", "value": reference.index(name, counted)})
-                found.append({**window, "metric": "psi_limit", "value": reference.limit(name, n, false_alarm_rate)})
-    return (
-        _conformed(pl.DataFrame(found, schema_overrides={"n": pl.Int64, "value": pl.Float64}, infer_schema_length=None), "1d")
-        if found
-        else WINDOWS_SCHEMA.to_frame()
-    )
+
+def sorted_windows(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """All windows in one order."""
+    return pl.concat(parts).sort("span_start_utc", "span_end_utc", "arm", "metric", "slice")
 
 
 def _windows(rows: pl.DataFrame, time: str, every: str, figures: Mapping[str, Figure]) -> pl.DataFrame:
@@ -113,21 +105,7 @@ def _windows(rows: pl.DataFrame, time: str, every: str, figures: Mapping[str, Fi
     long = pl.concat(
         grouped.select(*keys, pl.col(name).struct.unnest(), metric=pl.lit(name), slice=pl.lit(WHOLE)) for name in figures
     )
-    return _conformed(long.filter(pl.col("value").is_finite()), every)
-
-
-def _conformed(long: pl.DataFrame, every: str) -> pl.DataFrame:
-    windows = long.select(
-        "arm",
-        "metric",
-        "slice",
-        "value",
-        "n",
-        span_start_utc="start",
-        span_end_utc=pl.col("start").dt.offset_by(every),
-        labels_as_of_utc="known",
-    )
-    return conform(windows.select(WINDOWS_SCHEMA.names()), WINDOWS_SCHEMA, WINDOWS)
+    return conformed(long.filter(pl.col("value").is_finite()), every)
 
 
 def _auc(score: pl.Expr, truth: pl.Expr) -> pl.Expr:
@@ -135,8 +113,3 @@ def _auc(score: pl.Expr, truth: pl.Expr) -> pl.Expr:
     positives, rows = (truth == 1).sum().cast(pl.Float64), truth.len().cast(pl.Float64)
     ranks = score.rank("average").filter(truth == 1).sum()
     return (ranks - positives * (positives + 1) / 2) / (positives * (rows - positives))
-
-
-def sorted_windows(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """All windows in one order."""
-    return pl.concat(parts).sort("span_start_utc", "span_end_utc", "arm", "metric", "slice")

@@ -15,7 +15,7 @@ from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.input_schema import Field, InputSchema
 from lake.package import MANIFEST, Manifest
-from lake.tables import DATASET
+from lake.tables import DATASET, SPLITS
 from trainserve_assets.logged import Usual
 
 _NUMBER_BINS = 10
@@ -62,7 +62,6 @@ class Reference:
     """The training split of one dataset version: what is usual, and how features are distributed."""
 
     def __init__(self, training: pl.DataFrame, schema: InputSchema, features: Iterable[str]) -> None:
-        self.rows = training.height
         self.usual = _usual(training["label"], schema)
         day = pl.col(schema.event_time).dt.date() if schema.event_time else pl.lit(0)
         dated = training.with_columns(_day=day)
@@ -89,20 +88,23 @@ class References:
     def __init__(self, store: DocumentStore, schema: InputSchema) -> None:
         self._store = store
         self._schema = schema
-        self._by_training: dict[tuple[int, tuple[str, ...]], Reference] = {}
+        self._by_training: dict[tuple[int, tuple[str, ...]], Reference | None] = {}
 
     def of(self, package_digest: str) -> Reference | None:
-        """What the package of this digest was trained on; None when the lake holds no such package."""
+        """What the package of this digest was trained on; None when the lake holds no such package or no such data."""
         encoded = self._store.find(f"{self._schema.use_case}/packages/{package_digest}/{MANIFEST}")
         if encoded is None:
             return None
         manifest = msgspec.json.decode(encoded, type=Manifest)
         known = (manifest.dataset_version, manifest.features)
         if known not in self._by_training:
-            table = Table(self._store.root, self._schema.use_case, DATASET)
-            training = table.scan(manifest.dataset_version).filter(split="train").collect()
-            self._by_training[known] = Reference(training, self._schema, manifest.features)
+            training = self._training(manifest.dataset_version)
+            self._by_training[known] = None if training.is_empty() else Reference(training, self._schema, manifest.features)
         return self._by_training[known]
+
+    def _training(self, version: int) -> pl.DataFrame:
+        table = Table(self._store.root, self._schema.use_case, DATASET)
+        return table.scan(version).filter(split=SPLITS[0]).collect() if table.exists() else pl.DataFrame()
 
 
 def _usual(labels: pl.Series, schema: InputSchema) -> Usual:

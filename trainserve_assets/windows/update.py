@@ -10,11 +10,11 @@ from lake.documents import DocumentStore
 from lake.input_schema import InputSchema
 from lake.tables import WINDOWS
 from trainserve_assets.logged import known_since, read_log, with_losses
+from trainserve_assets.windows.inputs import input_windows
 from trainserve_assets.windows.metrics import (
     LABELLED,
     ROWS,
     day_windows,
-    drift_windows,
     hour_windows,
     latency_windows,
     sorted_windows,
@@ -53,7 +53,7 @@ def update_windows(lake: str, schema: InputSchema, days_back: int, false_alarm_r
             day_windows(rows, schema),
             hour_windows(rows),
             latency_windows(arrivals.select("arm", "outcome", "received_at_utc", "latency_us").collect()),
-            drift_windows(rows, known, false_alarm_rate),
+            input_windows(rows, known, false_alarm_rate),
         ]
     )
     return Update(
