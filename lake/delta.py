@@ -86,9 +86,14 @@ class Table:
         return self._sync_commits_after(before)
 
     def append_new(self, frame: pl.DataFrame, key: list[str]) -> int:
-        """Append the rows whose key is not there yet; returns how many were. Safe to run twice. One writer at a time."""
-        if self.exists():
-            known = self.scan().select(key).unique().collect()
+        """Append the rows whose key is not there yet; returns how many were. Safe to run twice. One writer at a time.
+
+        Of the table only the rows are read whose first key column is within the frame's range.
+        """
+        if self.exists() and frame.height:
+            first = frame[key[0]]
+            near = pl.col(key[0]).is_between(pl.lit(first.min()), pl.lit(first.max())) | pl.col(key[0]).is_null()
+            known = self.scan().filter(near).select(key).unique().collect()
             frame = frame.join(known, on=key, how="anti", nulls_equal=True)
         frame = frame.unique(key, keep="first", maintain_order=True)
         if frame.height:

@@ -18,7 +18,7 @@ import rfc8785
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
-from lake.errors import Conflict, NotFound, Unavailable, VerificationError
+from lake.errors import Conflict, NotFound, SettingError, Unavailable, VerificationError
 
 Decoded = TypeVar("Decoded")
 
@@ -110,7 +110,14 @@ class DocumentStore:
     def __init__(self, root: str) -> None:
         self.root = root
         self._folder = None if "://" in root else Path(root)
-        self._store: Any = from_url(root) if self._folder is None else LocalStore(self._folder, mkdir=True)
+        try:
+            self._store: Any = from_url(root) if self._folder is None else LocalStore(self._folder, mkdir=True)
+        except (BaseError, OSError, ValueError) as error:
+            raise SettingError(
+                "TRAINSERVE_LAKE",
+                root,
+                f"a folder that can be made and written, or s3://bucket/path ({str(error).splitlines()[0]})",
+            ) from error
 
     def get(self, path: str) -> bytes:
         """The bytes at this path. Raises NotFound."""

@@ -4,8 +4,11 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
+
+from lake.errors import SettingError
 
 
 class Home(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +29,8 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
             lake = str(root / "lake")
         elif "://" not in lake or lake.startswith("file://"):
             lake = str(Path(lake.removeprefix("file://")).expanduser().resolve())
+        elif not urlsplit(lake).netloc:
+            raise SettingError("TRAINSERVE_LAKE", lake, "a folder, or s3://bucket/path")
         return cls(root=root, lake=lake.rstrip("/"))
 
     @classmethod

@@ -101,16 +101,6 @@ def labels_frame(records: Sequence[LabelRecord], spool_id: str, seqs: Sequence[i
     )
 
 
-def latest_labels(labels: pl.LazyFrame) -> pl.LazyFrame:
-    """One label for each prediction that was named by its request: the one received last."""
-    return (
-        labels.filter(pl.col("request_id").is_not_null())
-        .sort("received_at_utc", "seq")
-        .unique(["request_id", "row"], keep="last", maintain_order=True)
-        .select("request_id", "row", "label", "observed_at_utc", labelled_at_utc="received_at_utc")
-    )
-
-
 def _frame(records: Sequence[PredictionRecord] | Sequence[LabelRecord], target: pl.Schema) -> pl.DataFrame:
     columns = []
     for name, dtype in target.items():

@@ -16,7 +16,6 @@ from lake.predictions import (
     encode_record,
     key_hash,
     labels_frame,
-    latest_labels,
     predictions_frame,
 )
 from lake.tables import conform, dtype_of, labels_schema, predictions_schema
@@ -102,20 +101,6 @@ def test_a_class_is_a_label_by_its_name() -> None:
     schema = parcel_schema(task="multiclass", classes=("early", "late"))
 
     assert labels_frame([label(1, label="late")], "s", [1], schema)["label"].to_list() == ["late"]
-
-
-def test_of_several_labels_for_one_prediction_the_one_received_last_counts() -> None:
-    corrected = label(1, label=0.0, received_at_us=label(1).received_at_us + 1)
-    same_moment = label(3, label=9.0)
-    by_entity = label(4, request_id=None, entity_key_hash="x")
-    frame = labels_frame(
-        [corrected, label(1), label(2), label(3), same_moment, by_entity], "s", [1, 2, 3, 4, 5, 6], parcel_schema()
-    )
-
-    latest = latest_labels(frame.lazy()).collect().sort("request_id")
-
-    assert latest["label"].to_list() == [0.0, 0.0, 9.0]
-    assert latest["labelled_at_utc"].to_list()[0] == frame["received_at_utc"][0]
 
 
 def test_a_key_is_hashed_the_same_everywhere_and_is_not_the_key() -> None:

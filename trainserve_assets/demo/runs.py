@@ -25,34 +25,38 @@ class RunFailed(TrainServeError):
 class Runs:
     """Launches runs of the code location's assets."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, environment: Mapping[str, str]) -> None:
         from trainserve_assets.definitions import defs
 
         warnings.simplefilter("ignore", dg.BetaWarning)
         prepare_dagster_home(home)
-        os.environ.update(home.environment())
+        os.environ.update(environment)
         self._instance = dg.DagsterInstance.get()
-        self._definitions = defs()
-        self._job = self._definitions.resolve_implicit_global_asset_job_def()
-        self._keys = self._definitions.resolve_asset_graph().executable_asset_keys
+        definitions = defs()
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self._graph = definitions.resolve_asset_graph()
 
     def keys(self, use_case: str, *names: str) -> list[dg.AssetKey]:
         """The assets of a use case whose name is, or begins with, one of these. Raises NotFound when there is none."""
-        found = [key for key in self._keys if key.path[0] == use_case and key.path[-1].startswith(names)]
+        found = [key for key in self._graph.executable_asset_keys if key.path[0] == use_case and key.path[-1].startswith(names)]
         if not found:
             raise NotFound("asset", f"{use_case}/{names}", "The code location has no such asset.")
         return found
 
-    def materialize(self, keys: Sequence[dg.AssetKey], run_config: Mapping[str, Any] | None = None) -> list[CheckResult]:
-        """Run these assets with their checks; returns what the checks said. Raises RunFailed."""
-        result = self._job.execute_in_process(
-            instance=self._instance,
-            asset_selection=list(keys),
-            run_config={**_QUIET, **(run_config or {})},
-            raise_on_error=False,
-        )
-        if not result.success:
-            raise RunFailed(result.run_id, [_explain(event) for event in result.all_events if event.is_step_failure])
+    def materialize(self, keys: Sequence[dg.AssetKey], run_config: Mapping[str, Any] | None = None) -> None:
+        """Run these assets with their checks. Raises RunFailed."""
+        self._execute(self._job.get_subset(asset_selection=set(keys)), run_config or {})
+
+    def check(self, use_case: str, name: str) -> None:
+        """Run the checks of an asset that is only observed. Raises RunFailed."""
+        key = dg.AssetKey([use_case, name])
+        checks = {one for one in self._graph.asset_check_keys if one.asset_key == key}
+        self._execute(self._job.get_subset(asset_selection=set(), asset_check_selection=checks), {})
+
+    def verdicts(self, use_case: str) -> list[CheckResult]:
+        """What every check of a use case said last, whoever ran it."""
+        keys = sorted(key for key in self._graph.asset_check_keys if key.asset_key.path[0] == use_case)
+        latest = self._instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
         return [
             CheckResult(
                 name=f"{evaluation.asset_key.to_user_string()}: {evaluation.check_name}",
@@ -60,8 +64,14 @@ class Runs:
                 severity=evaluation.severity.value,
                 reason=evaluation.description or "",
             )
-            for evaluation in result.get_asset_check_evaluations()
+            for key in keys
+            if key in latest and (evaluation := latest[key].evaluation) is not None
         ]
+
+    def _execute(self, job: dg.JobDefinition, run_config: Mapping[str, Any]) -> None:
+        result = job.execute_in_process(instance=self._instance, run_config={**_QUIET, **run_config}, raise_on_error=False)
+        if not result.success:
+            raise RunFailed(result.run_id, [_explain(event) for event in result.all_events if event.is_step_failure])
 
     def close(self) -> None:
         """Let go of the instance."""

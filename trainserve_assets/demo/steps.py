@@ -21,7 +21,7 @@ from trainserve_assets.catalog import use_case
 from trainserve_assets.demo.record import ClientRecord
 from trainserve_assets.demo.replay import Replay, read_examples
 from trainserve_assets.demo.runs import Runs
-from trainserve_assets.demo.summary import CheckResult, Quality, summarize, summary_tables, write_summary
+from trainserve_assets.demo.summary import Quality, summarize, summary_tables, write_summary
 from trainserve_assets.examples import read_source
 from trainserve_assets.platform.processes import Processes, wait_for
 from trainserve_assets.platform.topology import Topology
@@ -42,11 +42,11 @@ class Demonstration:
         self._processes = processes
         self._console = console
         self._use_case = use_case(USE_CASE)
-        self._runs = Runs(home)
+        self._runs = Runs(home, topology.dagster_environment)
 
     def play(self) -> bool:
         """Play all steps; returns whether nothing was lost or doubled. Raises what stops a step, saying why."""
-        checks = self._train_and_release()
+        self._train_and_release()
         with self._step("3/6  predictors for champion and challenger, the proxy, the shipper: starting"):
             self._processes.start(*self._topology.serving())
         with ClientRecord(self._home.root / "demo" / f"{USE_CASE}.jsonl") as record:
@@ -54,8 +54,9 @@ class Demonstration:
             with self._step("     the shipper empties the spools into the Delta tables"):
                 wait_for(lambda: backlog(self._home).bytes == 0, "the shipper", _SHIPPED_WITHIN_S)
             with self._step("5/6  feedback, windows with the monitoring checks, experiment"):
-                checks += self._runs.materialize(self._runs.keys(USE_CASE, FEEDBACK, WINDOWS, EXPERIMENT))
-            summary = summarize(self._home, USE_CASE, record, self._holdout(), checks)
+                self._runs.materialize(self._runs.keys(USE_CASE, FEEDBACK, WINDOWS, EXPERIMENT))
+                self._runs.check(USE_CASE, "predictors")
+            summary = summarize(self._home, self._use_case.input_schema, record, self._holdout(), self._runs.verdicts(USE_CASE))
         self._runs.close()
         path = self._home.root / "summary.json"
         write_summary(path, summary)
@@ -63,14 +64,14 @@ class Demonstration:
         self._console.print(summary_tables(summary))
         return summary.lost == 0 and summary.duplicated == 0
 
-    def _train_and_release(self) -> list[CheckResult]:
+    def _train_and_release(self) -> None:
         live = self._live()
         if all(live.on(arm) for arm in ARMS):
             self._say("1/6  dataset, candidates and evaluation: there from an earlier run")
             self._say("2/6  released: " + ", ".join(f"{arm} {one.model_version}" for arm, one in live.releases.items()))
-            return []
+            return
         with self._step("1/6  dataset, candidates and evaluation: materializing through Dagster"):
-            checks = self._runs.materialize(self._runs.keys(USE_CASE, DATASET, "candidate_", EVALUATION))
+            self._runs.materialize(self._runs.keys(USE_CASE, DATASET, "candidate_", EVALUATION))
         documents = self._newest_evaluations()
         self._say("2/6  the evaluation, as an approver reads it")
         self._console.print(evaluation_summary(self._use_case, documents))
@@ -78,7 +79,6 @@ class Demonstration:
         for arm, evaluation in zip(ARMS, passing, strict=False):
             with self._step(f"     {evaluation.candidate} released as {arm}, by materializing the release asset"):
                 self._release(arm, evaluation)
-        return checks
 
     def _newest_evaluations(self) -> list[Evaluation]:
         """The newest evaluation of each candidate, in the order of `defs.yaml`."""

@@ -13,9 +13,10 @@ from rich.table import Table as RichTable
 from lake.delta import Table
 from lake.documents import write_file
 from lake.home import Home
-from lake.predictions import latest_labels
-from lake.tables import LABELS, PREDICTIONS
+from lake.input_schema import InputSchema
+from lake.tables import EXPERIMENT
 from trainserve_assets.demo.record import ClientRecord
+from trainserve_assets.logged import read_log
 
 
 class Quality(msgspec.Struct, frozen=True):
@@ -49,30 +50,27 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     requests_per_second: float
     p50_ms: float
     p99_ms: float
+    experiment: str | None
     checks: list[CheckResult]
 
 
-def summarize(home: Home, use_case: str, record: ClientRecord, holdout: Quality, checks: Sequence[CheckResult]) -> Summary:
+def summarize(home: Home, schema: InputSchema, record: ClientRecord, holdout: Quality, checks: Sequence[CheckResult]) -> Summary:
     """Count, by the record and by the tables."""
-    predictions = Table(home.lake, use_case, PREDICTIONS).scan()
-    answered = predictions.filter(outcome="answered").select("request_id", "row", "arm").collect()
-    labels = Table(home.lake, use_case, LABELS)
-    matured = (
-        answered.join(latest_labels(labels.scan()).collect(), on=["request_id", "row"]) if labels.exists() else answered.clear()
-    )
+    answered = read_log(home.lake, schema).filter(outcome="answered").collect()
     latencies = record.latencies_ms or [float("nan")]
     return Summary(
         sent=record.sent,
         answered=len(record.answers),
         logged=answered.height,
-        labelled=matured.height,
+        labelled=answered["label"].count(),
         lost=len(record.request_ids - set(answered["request_id"])),
         duplicated=answered.height - answered.unique(["request_id", "row", "arm"]).height,
         holdout=holdout,
-        live=_live_quality(home, use_case),
+        live=_live_quality(answered),
         requests_per_second=record.timed_answers / record.seconds if record.seconds else 0.0,
         p50_ms=float(np.percentile(latencies, 50)),
         p99_ms=float(np.percentile(latencies, 99)),
+        experiment=_experiment(home, schema.use_case),
         checks=list(checks),
     )
 
@@ -93,6 +91,9 @@ def summary_tables(summary: Summary) -> Group:
     for name, found in (("holdout", summary.holdout), ("live", summary.live)):
         if found is not None:
             quality.add_row(name, f"{found.auc:.3f}", f"{found.log_loss:.3f}", f"{found.n:,}")
+    if summary.experiment is not None:
+        quality.caption = f"champion against challenger: {escape(summary.experiment)}"
+        quality.caption_justify = "left"
     checks = RichTable("verdict", "asset check, and what was seen", title="What the checks say", title_justify="left")
     for check in summary.checks:
         verdict = "[green]passed[/]" if check.passed else f"[yellow]{check.severity.lower()}[/]"
@@ -100,22 +101,21 @@ def summary_tables(summary: Summary) -> Group:
     return Group(counts, quality, checks)
 
 
-def _live_quality(home: Home, use_case: str) -> Quality | None:
-    """The champion's answers against the labels that have arrived; None before any has."""
+def _experiment(home: Home, use_case: str) -> str | None:
+    """The newest verdict about a challenger, with its reason."""
+    table = Table(home.lake, use_case, EXPERIMENT)
+    if not table.exists():
+        return None
+    newest = table.scan().sort("decided_at_utc").last().collect()
+    return None if newest.is_empty() else f"{newest['verdict'].item()}: {newest['reason'].item()}"
+
+
+def _live_quality(answered: pl.DataFrame) -> Quality | None:
+    """The champion's answers against the labels that have arrived; None before both classes have."""
     from sklearn.metrics import log_loss, roc_auc_score
 
-    labels = Table(home.lake, use_case, LABELS)
-    if not labels.exists():
-        return None
-    judged = (
-        Table(home.lake, use_case, PREDICTIONS)
-        .scan()
-        .filter(outcome="answered", role="champion")
-        .select("request_id", "row", score=pl.col("answer").list.first())
-        .join(latest_labels(labels.scan()), on=["request_id", "row"])
-        .collect()
-    )
+    judged = answered.filter(pl.col("role") == "champion", pl.col("label").is_not_null())
     if judged["label"].n_unique() < 2:  # noqa: PLR2004 - an AUC needs both classes
         return None
-    truth, score = judged["label"].to_numpy(), judged["score"].to_numpy()
+    truth, score = judged["label"].to_numpy(), judged["answer"].list.first().to_numpy()
     return Quality(auc=float(roc_auc_score(truth, score)), log_loss=float(log_loss(truth, score)), n=judged.height)

@@ -27,10 +27,10 @@ def status() -> int:
     for use_case in use_cases():
         try:
             console.print(_live(home, use_case))
+            console.print(_log(home, use_case))
         except TrainServeError as error:
             failed = True
-            console.print(f"[bold red]{use_case}:[/] {error}")
-        console.print(_log(home, use_case))
+            console.print(f"[bold red]{use_case}:[/] {escape(str(error))}")
     waiting = backlog(home)
     console.print(f"log: {waiting.bytes:,} bytes in {waiting.segments} segments wait for the shipper")
     return int(failed)

@@ -53,10 +53,15 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
         """The log's shipper."""
         return ProcessSpec(name="shipper", command=trainserve_command("shipper"), environment=self.home.environment())
 
+    @property
+    def dagster_environment(self) -> dict[str, str]:
+        """What makes Dagster use this home, know whom to ask what is served, and by which shares requests are split."""
+        return {**self.home.environment(), **self._parameters(), "TRAINSERVE_PREDICTORS": self._addresses()}
+
     def dagster(self) -> list[ProcessSpec]:
         """Dagit and its daemon, on an instance that survives."""
         prepare_dagster_home(self.home)
-        environment = {**self.home.environment(), "TRAINSERVE_PREDICTORS": self._addresses()}
+        environment = self.dagster_environment
         workspace = ("-w", str(PROJECT / "workspace.yaml"))
         address = ("-h", self.host, "-p", str(self.dagit_port))
         return [
@@ -91,13 +96,17 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _proxy(self) -> ProcessSpec:
-        shares = ",".join(f"{use_case}/{arm}={share}" for use_case, arm, share in self.shares)
         return ProcessSpec(
             name="proxy",
             command=trainserve_command("proxy", "--host", self.host, "--port", str(self.proxy_port)),
-            environment={**self.home.environment(), "PROXY_UPSTREAMS": self._addresses(), "PROXY_SHARES": shares},
+            environment={**self.home.environment(), **self._parameters()},
             ready_url=f"{self.proxy_url}/health/live",
         )
+
+    def _parameters(self) -> dict[str, str]:
+        """Version 0 of the proxy's parameters."""
+        shares = ",".join(f"{use_case}/{arm}={share}" for use_case, arm, share in self.shares)
+        return {"PROXY_UPSTREAMS": self._addresses(), "PROXY_SHARES": shares}
 
     def _addresses(self) -> str:
         return ",".join(f"{use_case}/{arm}={self.predictor_url(use_case, arm)}" for use_case, arm in self.arms)
