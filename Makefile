@@ -33,7 +33,7 @@ lint: environment ## Check style, types, the direction of imports, and the decla
 	@$(bin)/ruff format --check --quiet .
 	@$(bin)/ruff check --quiet .
 	@$(bin)/mypy
-	@$(bin)/lint-imports --no-cache
+	@$(bin)/lint-imports --no-logo --no-cache
 	@$(bin)/deptry $(packages)
 
 format: environment ## Format, and mend what can be mended
