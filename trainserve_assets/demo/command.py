@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lake.errors import SettingError
 from lake.home import Home
+from trainserve_assets.demo import USE_CASE
 from trainserve_assets.platform.processes import Processes
 from trainserve_assets.platform.topology import Topology, arms_of
 from trainserve_assets.platform.up import addresses
@@ -32,27 +33,35 @@ def demo(*, host: str = "127.0.0.1", proxy_port: int = 8000, dagit_port: int = 3
         Dagit's port.
 
     """
-    signal.signal(signal.SIGTERM, _terminate)
-    from trainserve_assets.demo.steps import USE_CASE, Demonstration
-
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     home = Home.from_environment()
     console = Console()
-    arms = arms_of(home, [USE_CASE])
-    topology = Topology(
-        home=home,
-        host=host,
-        proxy_port=proxy_port,
-        dagit_port=dagit_port,
-        arms=arms,
-        shares=((USE_CASE, "challenger", CHALLENGER_SHARE),),
-    )
     with _alone(home):
-        topology.check_ports(dagit=console.is_terminal)
         _check_disk(home)
-        with Processes(home.logs, lambda line: console.print(f"[yellow]{line}[/]")) as processes:
-            passed = Demonstration(home, topology, processes, console).play()
-            if console.is_terminal:
-                _stay_up(topology, processes, console)
+        topology = Topology(
+            home=home,
+            host=host,
+            proxy_port=proxy_port,
+            dagit_port=dagit_port,
+            arms=arms_of(home, [USE_CASE]),
+            shares=((USE_CASE, "challenger", CHALLENGER_SHARE),),
+        )
+        topology.check_ports(dagit=console.is_terminal)
+        try:
+            return _play(topology, console)
+        except KeyboardInterrupt:
+            console.print("Interrupted. What was started is stopped; run it again to go on from here.")
+            return 130
+
+
+def _play(topology: Topology, console: Console) -> int:
+    with console.status("loading Dagster and the asset graph"):
+        from trainserve_assets.demo.steps import Demonstration
+    with Processes(topology.home.logs, lambda line: console.print(f"[yellow]{line}[/]")) as processes:
+        passed = Demonstration(topology, processes, console).play()
+        if console.is_terminal:
+            _stay_up(topology, processes, console)
     return 0 if passed else 1
 
 
@@ -86,5 +95,5 @@ def _check_disk(home: Home) -> None:
         raise SettingError(f"the free space for {home.root}", f"{free >> 20} MB", wanted)
 
 
-def _terminate(_number: int, _frame: object) -> NoReturn:
+def _interrupt(_number: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt

@@ -11,13 +11,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lake.documents import DocumentStore
 from lake.errors import NotFound
 from lake.evaluation import Evaluation, evaluations, read_evaluation
-from lake.home import Home
 from lake.ledger import Ledger
 from lake.releases import Live, fold
 from lake.shipper import backlog
 from lake.signatures import Trust
 from lake.tables import DATASET, EVALUATION, EXPERIMENT, FEEDBACK, RELEASE, WINDOWS
 from trainserve_assets.catalog import use_case
+from trainserve_assets.demo import USE_CASE
 from trainserve_assets.demo.record import ClientRecord
 from trainserve_assets.demo.replay import Replay, read_examples
 from trainserve_assets.demo.runs import Runs
@@ -27,7 +27,6 @@ from trainserve_assets.platform.processes import Processes, wait_for
 from trainserve_assets.platform.topology import Topology
 from trainserve_assets.report import evaluation_summary, meets_standard
 
-USE_CASE = "flight_delay"
 REPLAY_UNTIL = "2013-08-01"
 ARMS = ("champion", "challenger")
 _SHIPPED_WITHIN_S = 60.0
@@ -36,8 +35,8 @@ _SHIPPED_WITHIN_S = 60.0
 class Demonstration:
     """Plays the loop once, on what is there: what an earlier run finished is not done again."""
 
-    def __init__(self, home: Home, topology: Topology, processes: Processes, console: Console) -> None:
-        self._home = home
+    def __init__(self, topology: Topology, processes: Processes, console: Console) -> None:
+        home = self._home = topology.home
         self._topology = topology
         self._processes = processes
         self._console = console
