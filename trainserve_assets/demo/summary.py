@@ -98,7 +98,7 @@ def summary_tables(summary: Summary) -> Group:
     for check in summary.checks:
         verdict = "[green]passed[/]" if check.passed else f"[yellow]{check.severity.lower()}[/]"
         checks.add_row(verdict, f"[bold]{check.name}[/]\n{escape(check.reason)}", end_section=True)
-    return Group(counts, quality, checks)
+    return Group(checks, quality, counts)
 
 
 def _experiment(home: Home, use_case: str) -> str | None:
