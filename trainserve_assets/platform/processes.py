@@ -21,8 +21,11 @@ from lake.errors import TrainServeError, Unavailable
 
 _PR_SET_PDEATHSIG = 1
 _STOP_S = 20.0
+_LOOK_S = 0.2
+# A child that dies is started again at once; one that keeps dying soon after it was started waits longer each time.
 _RESTART_PAUSE_S = 0.5
 _LONGEST_RESTART_PAUSE_S = 10.0
+_HEALTHY_AFTER_S = 30.0
 _LOG_TAIL_LINES = 15
 
 
@@ -33,6 +36,21 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     command: tuple[str, ...]
     environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     ready_url: str | None = None
+
+
+class _Child(msgspec.Struct):
+    """A child; when it was started, by `time.monotonic`; whether it was ever ready; and how soon it may be started again."""
+
+    spec: ProcessSpec
+    process: subprocess.Popen[bytes]
+    started: float
+    was_ready: bool = False
+    pause_s: float = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it has died and may be started again. One that was never ready is not: `start` says why it ended."""
+        return self.was_ready and self.process.poll() is not None and time.monotonic() - self.started >= self.pause_s
 
 
 class DidNotStart(TrainServeError):
@@ -54,7 +72,7 @@ class Processes:
         self._logs = logs
         self._on_restart = on_restart
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="starter")
-        self._running: dict[str, tuple[ProcessSpec, subprocess.Popen[bytes]]] = {}
+        self._running: dict[str, _Child] = {}
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
@@ -69,29 +87,31 @@ class Processes:
 
     def start(self, *specs: ProcessSpec, ready_within_s: float = 60.0) -> None:
         """Start these, and return when all are ready. Raises DidNotStart with the end of the log."""
+        children = []
         for spec in specs:
             with self._lock:
-                self._running[spec.name] = (spec, self._spawn(spec))
+                child = self._running[spec.name] = _Child(spec, self._spawn(spec), time.monotonic())
+            children.append(child)
         deadline = time.monotonic() + ready_within_s
-        for spec in specs:
-            self._wait_until_ready(spec, deadline)
+        for child in children:
+            self._wait_until_ready(child, deadline)
 
     def pid(self, name: str) -> int:
         """The process id of a running child."""
-        return self._running[name][1].pid
+        return self._running[name].process.pid
 
     def stop_one(self, name: str) -> None:
         """Stop one child for good: SIGTERM, and SIGKILL when it has not ended in time."""
         with self._lock:
-            _, process = self._running.pop(name)
-        _end([process])
+            child = self._running.pop(name)
+        _end([child.process])
 
     def stop(self) -> None:
         """Stop all, the last started first to be told."""
         self._stopping.set()
         self._watcher.join()
         with self._lock:
-            processes = [process for _, process in reversed(self._running.values())]
+            processes = [child.process for child in reversed(self._running.values())]
             self._running.clear()
         _end(processes)
         self._starter.shutdown()
@@ -111,32 +131,36 @@ class Processes:
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - it only calls prctl
             )
 
-    def _wait_until_ready(self, spec: ProcessSpec, deadline: float) -> None:
-        while spec.ready_url is not None:
-            with self._lock:
-                process = self._running[spec.name][1]
-            if process.poll() is not None:
-                raise DidNotStart(spec.name, f"it ended with status {process.returncode}", self._log(spec.name))
-            if _answers(spec.ready_url):
-                return
+    def _wait_until_ready(self, child: _Child, deadline: float) -> None:
+        spec = child.spec
+        while spec.ready_url is not None and not _answers(spec.ready_url):
+            if child.process.poll() is not None:
+                raise DidNotStart(spec.name, f"it ended with status {child.process.returncode}", self._log(spec.name))
             if time.monotonic() > deadline:
                 raise DidNotStart(spec.name, f"{spec.ready_url} does not answer", self._log(spec.name))
             time.sleep(0.05)
+        child.was_ready = True
 
     def _watch(self) -> None:
-        pauses: dict[str, float] = {}
-        while not self._stopping.wait(_RESTART_PAUSE_S):
+        while not self._stopping.wait(_LOOK_S):
             with self._lock:
-                dead = [(spec, process) for spec, process in self._running.values() if process.poll() is not None]
-            for spec, process in dead:
-                pause = min(pauses.get(spec.name, _RESTART_PAUSE_S) * 2, _LONGEST_RESTART_PAUSE_S)
-                pauses[spec.name] = pause
-                self._on_restart(f"{spec.name} ended with status {process.returncode} and is started again")
+                due = [child for child in self._running.values() if child.is_due]
+            for child in due:
+                self._on_restart(f"{child.spec.name} ended with status {child.process.returncode} and is started again")
                 with self._lock:
-                    if spec.name in self._running and not self._stopping.is_set():
-                        self._running[spec.name] = (spec, self._spawn(spec))
-                if self._stopping.wait(pause - _RESTART_PAUSE_S):
-                    return
+                    if self._running.get(child.spec.name) is child and not self._stopping.is_set():
+                        self._restart(child)
+
+    def _restart(self, child: _Child) -> None:
+        now = time.monotonic()
+        if now - child.started > _HEALTHY_AFTER_S:
+            child.pause_s = 0.0
+        child.pause_s = min(max(child.pause_s * 2, _RESTART_PAUSE_S), _LONGEST_RESTART_PAUSE_S)
+        child.started = now
+        try:
+            child.process = self._spawn(child.spec)
+        except OSError as error:  # no memory, or no process left: the dead one stays due
+            self._on_restart(f"{child.spec.name} could not be started: {error}")
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
