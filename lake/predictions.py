@@ -106,5 +106,7 @@ def _frame(records: Sequence[PredictionRecord] | Sequence[LabelRecord], target: 
     for name, dtype in target.items():
         attribute = f"{name[:-4]}_us" if name.endswith("_at_utc") or name == "event_time_utc" else name
         if attribute in type(records[0]).__struct_fields__:
-            columns.append(pl.Series(name, [getattr(record, attribute) for record in records], dtype=dtype, strict=False))
+            values = [getattr(record, attribute) for record in records]
+            # msgspec has typed all others already: there a value that does not fit is our mistake, and raises.
+            columns.append(pl.Series(name, values, dtype=dtype, strict=name not in ("features", "label")))
     return pl.DataFrame(columns)
