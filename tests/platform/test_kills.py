@@ -1,0 +1,115 @@
+"""The whole serving side under SIGKILL: what the client was told is in the table, once, whatever was killed meanwhile."""
+
+import asyncio
+import os
+import random
+import signal
+import threading
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+
+from lake.delta import Table
+from lake.errors import SettingError
+from lake.home import Home
+from lake.listener import bind
+from lake.shipper import backlog
+from lake.tables import LABELS, PREDICTIONS
+from tests.parcel_training import parcel_use_case
+from tests.scenario import USE_CASE
+from tests.served import Approver, eventually, toy, varied
+from trainserve_assets.demo.record import ClientRecord
+from trainserve_assets.demo.replay import Example, Replay
+from trainserve_assets.platform.processes import Processes
+from trainserve_assets.platform.topology import Topology
+
+REQUESTS = 3_000
+VICTIMS = ("proxy", "shipper", f"predictor-{USE_CASE}-challenger", "proxy", "shipper", "proxy")
+
+
+def examples() -> list[Example]:
+    """Parcels a minute apart, each labelled three hours later."""
+    hour_us = 3_600_000_000
+    return [
+        Example(
+            key=str(number),
+            event_time_us=number * hour_us // 60,
+            record=row | {"parcel_id": f"P-{number}"},
+            label=float(number % 2),
+            labelled_at_us=number * hour_us // 60 + 3 * hour_us,
+        )
+        for number, row in enumerate(varied(REQUESTS))
+    ]
+
+
+def consecutive_ports(count: int) -> int:
+    """A port of the proxy that is free, and whose predictors' are."""
+    while True:
+        with suppress(SettingError), bind("127.0.0.1", 0, "a test") as probe:
+            port = int(probe.getsockname()[1])
+            for number in range(count):
+                bind("127.0.0.1", port + 101 + number, "a test").close()
+            return port
+
+
+def test_kills_lose_nothing_and_double_nothing(home: Home, tmp_path: Path) -> None:
+    approver = Approver(home)
+    approver.release(toy(1))
+    approver.release(toy(2), "challenger")
+    arms = ((USE_CASE, "champion"), (USE_CASE, "challenger"))
+    topology = Topology(
+        home=home,
+        host="127.0.0.1",
+        proxy_port=consecutive_ports(len(arms)),
+        dagit_port=0,
+        arms=arms,
+        shares=((USE_CASE, "challenger", 0.3),),
+    )
+    randomness = random.Random(7)  # noqa: S311 - a fixed seed, so that a failure can be repeated
+    answers = 0
+    moments = sorted(randomness.sample(range(100, REQUESTS - 100), len(VICTIMS)))
+    due = list(zip(moments, VICTIMS, strict=True))
+    lock = threading.Lock()
+
+    with Processes(home.logs, print) as processes, ClientRecord(tmp_path / "client.jsonl") as record:
+        processes.start(*topology.serving())
+        killed = [processes.pid("proxy")]
+
+        def kill_when_due(count: int) -> None:
+            nonlocal answers
+            with lock:
+                answers += count
+                while due and answers >= due[0][0]:
+                    victim = processes.pid(due.pop(0)[1])
+                    with suppress(ProcessLookupError):
+                        os.kill(victim, signal.SIGKILL)
+                    killed.append(victim)
+
+        asyncio.run(Replay(parcel_use_case(), topology.proxy_url, record, kill_when_due).run(examples()))
+        eventually(lambda: backlog(home).bytes == 0, within_s=60)
+
+        assert len(killed) == 1 + len(VICTIMS)
+        assert processes.pid("proxy") != killed[0]
+        assert len(record.answers) == len(record.labelled) == REQUESTS
+        acknowledged = record.request_ids
+        logged = (
+            Table(home.lake, USE_CASE, PREDICTIONS).scan().filter(outcome="answered").select("request_id", "row", "arm").collect()
+        )
+        assert acknowledged <= set(logged["request_id"]), "an answer that the client has is not in the table"
+        assert logged.is_duplicated().sum() == 0, "a row stands twice"
+        assert logged.height <= record.sent, "a row for a request that nobody sent"
+        labels = Table(home.lake, USE_CASE, LABELS).scan().collect()
+        assert acknowledged <= set(labels["request_id"])
+        assert_numbered_without_gaps(home)
+
+
+def assert_numbered_without_gaps(home: Home) -> None:
+    """Each slot's records stand in the tables by their numbers, all of them."""
+    tables = [Table(home.lake, USE_CASE, name).scan().select("spool_id", "seq") for name in (PREDICTIONS, LABELS)]
+    numbered = pl.concat(tables).sort("spool_id", "seq").collect()
+    for (spool,), records in numbered.group_by("spool_id"):
+        numbers = records["seq"].to_list()
+        assert numbers[0] == 1, spool
+        assert all(later == earlier + 1 for earlier, later in pairwise(numbers)), spool
