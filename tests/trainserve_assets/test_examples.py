@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 import polars as pl
 import pytest
 
-from lake.errors import SchemaMismatch, SettingError
+from lake.errors import SettingError
 from lake.tables import feedback_schema
 from tests.parcel_training import parcel_history, parcel_use_case
 from tests.scenario import parcel_schema
@@ -98,7 +98,9 @@ def test_a_source_that_lacks_a_field_is_refused() -> None:
         examples(USE_CASE, parcel_history().drop("weight_kg"))
 
 
-@pytest.mark.parametrize("source", ["tests.parcel_training", "tests.parcel_training:nothing", "no.such.module:f", ":", "tests.scenario:parcel"])
+@pytest.mark.parametrize(
+    "source", ["tests.parcel_training", "tests.parcel_training:nothing", "no.such.module:f", ":", "tests.scenario:parcel"]
+)
 def test_a_source_that_cannot_be_called_is_named(source: str) -> None:
     with pytest.raises(SettingError, match=f"source of 'late_parcel' is '{source}"):
         read_source(parcel_use_case(source=source))

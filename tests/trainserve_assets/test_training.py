@@ -1,0 +1,87 @@
+"""Dataset and candidates through Dagster: repeatable to the bit, and stopped by data that is not what the schema says."""
+
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from lake.home import Home
+from lake.package import open_package
+from lake.tables import DATASET
+from tests.parcel_training import TRAINING, Platform, failures, parcel_history, parcel_use_case
+from trainserve_assets.training import read_note
+
+
+def digests(platform: Platform) -> dict[str, str]:
+    """The package of each candidate."""
+    names = [candidate.name for candidate in platform.use_case.candidates]
+    return {name: read_note(platform.lake.store, platform.use_case.name, name).package_digest for name in names}
+
+
+def test_an_unchanged_dataset_is_not_written_again(platform: Platform) -> None:
+    table = platform.lake.table(platform.use_case.name, DATASET)
+    before = table.version()
+    result = platform.run([DATASET])
+    assert result.success, failures(result)
+    assert table.version() == before
+
+
+def test_training_again_gives_the_same_catboost_package_and_the_same_sklearn_answers(platform: Platform) -> None:
+    before = digests(platform)
+    result = platform.run([name for name in TRAINING if name.startswith("candidate_")])
+    assert result.success, failures(result)
+    after = digests(platform)
+
+    assert after["trees"] == before["trees"]
+    rows = [sample.row for sample in open_package(platform.lake.store, platform.use_case.name, before["boosting"]).samples]
+    for name in ("boosting", "line"):
+        first, second = (
+            open_package(platform.lake.store, platform.use_case.name, one[name]).engine().scores(rows) for one in (before, after)
+        )
+        assert first == second
+
+
+def late_and_heavy() -> pl.LazyFrame:
+    """Parcels of which one is heavier than the schema allows."""
+    heavy = pl.col("weight_kg") == pl.col("weight_kg").max()
+    return parcel_history().with_columns(weight_kg=pl.when(heavy).then(5_000.0).otherwise("weight_kg"))
+
+
+def twice() -> pl.LazyFrame:
+    """Parcels of which one is told twice, with another label."""
+    one = parcel_history().filter(pl.col("label").is_not_null()).head(1).with_columns(label=1 - pl.col("label"))
+    return pl.concat([parcel_history(), one])
+
+
+def only_on_time() -> pl.LazyFrame:
+    """Parcels none of which is late."""
+    return parcel_history().with_columns(label=pl.when(pl.col("label").is_not_null()).then(0.0))
+
+
+def begun_late() -> pl.LazyFrame:
+    """Parcels from the holdout's days only."""
+    return parcel_history().filter(pl.col("sent_at") >= pl.col("sent_at").min() + timedelta(days=49))
+
+
+@pytest.mark.parametrize(
+    ("source", "claim", "words"),
+    [
+        ("late_and_heavy", "fields_hold_to_the_input_schema", "weight_kg"),
+        ("twice", "no_example_is_there_twice", "rows of an example that is there before"),
+        ("only_on_time", "every_split_has_rows_of_every_class", "rows of class 1"),
+        ("begun_late", "every_split_has_rows_of_every_class", "rows in train"),
+    ],
+)
+def test_bad_data_fails_its_check_and_nothing_is_trained_on_it(
+    home: Home, instance: dg.DagsterInstance, source: str, claim: str, words: str
+) -> None:
+    use_case: Any = parcel_use_case(source=f"{__name__}:{source}")
+    result = Platform(home, instance, use_case).run(TRAINING)
+
+    assert not result.success
+    checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert [name for name, check in checks.items() if not check.passed] == [claim]
+    assert words in str(checks[claim].description)
+    assert [event.step_key for event in result.get_step_success_events() if "candidate" in str(event.step_key)] == []
