@@ -107,6 +107,24 @@ def _frame(records: Sequence[PredictionRecord] | Sequence[LabelRecord], target: 
         attribute = f"{name[:-4]}_us" if name.endswith("_at_utc") or name == "event_time_utc" else name
         if attribute in type(records[0]).__struct_fields__:
             values = [getattr(record, attribute) for record in records]
-            # msgspec has typed all others already: there a value that does not fit is our mistake, and raises.
-            columns.append(pl.Series(name, values, dtype=dtype, strict=name not in ("features", "label")))
+            columns.append(_series(name, values, dtype))
     return pl.DataFrame(columns)
+
+
+def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
+    if isinstance(dtype, pl.List):
+        return _rows_of_numbers(name, values, dtype)
+    # msgspec has typed all others already: there a value that does not fit is our mistake, and raises.
+    return pl.Series(name, values, dtype=dtype, strict=name not in ("features", "label"))
+
+
+def _rows_of_numbers(name: str, values: list[list[float] | None], dtype: pl.List) -> pl.Series:
+    """A column of lists. Polars would make a series of each row; here all are of one length, so they are cut from one."""
+    lengths = {len(row) for row in values if row is not None}
+    if len(lengths) != 1 or 0 in lengths:
+        return pl.Series(name, values, dtype=dtype)
+    [length] = lengths
+    nothing = [None] * length
+    flat = pl.Series(name, [number for row in values for number in (nothing if row is None else row)], dtype=pl.Float64)
+    present = pl.Series([row is not None for row in values])
+    return pl.select(pl.when(present).then(flat.reshape((-1, length)).arr.to_list()).alias(name)).to_series()

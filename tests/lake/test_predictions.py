@@ -76,6 +76,24 @@ def test_every_field_of_a_row_arrives_with_its_type_and_its_nulls() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [[0.25], None, [0.75]],
+        [[0.1, 0.2, 0.7], [0.3, 0.3, 0.4], None],
+        [[0.1, 0.9], [0.2, 0.3, 0.5], None],
+        [[], [0.5], None],
+        [[], None],
+        [None, None],
+    ],
+)
+def test_scores_of_any_length_arrive_as_they_were(scores: list[list[float] | None]) -> None:
+    frame = frame_of(*(prediction(number, scores=one, answer=None) for number, one in enumerate(scores)))
+
+    assert frame["scores"].to_list() == scores
+    assert frame["answer"].to_list() == [None] * len(scores)
+
+
 def test_a_row_that_was_logged_before_a_field_was_added_has_null_in_it() -> None:
     grown = parcel_schema(fields=(*parcel_schema().fields, Field(name="fragile", type="boolean", nullable=True)))
     record = through_a_spool(prediction(1))
