@@ -41,6 +41,7 @@ class CatBoostEngine:
         self._task = manifest.task
         self._model = catboost.CatBoost()
         self._model.load_model(blob=data)
+        _forget_parameters(self._model)
 
     def scores(self, rows: Sequence[Row]) -> list[list[float]]:
         """See `Engine.scores`."""
@@ -53,6 +54,13 @@ class CatBoostEngine:
         if self._task == "binary":
             return [[positive] for _, positive in probabilities]
         return list(probabilities)
+
+
+def _forget_parameters(model: Any) -> None:
+    """Leave a loaded model the one training parameter that it answers by: it parses them all for every prediction."""
+    metadata = model.get_metadata()
+    loss = msgspec.json.decode(metadata["params"])["loss_function"]
+    metadata["params"] = msgspec.json.encode({"loss_function": loss}).decode()
 
 
 def save(model: Any) -> bytes:
