@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from lake.delta import Table
-from lake.errors import SettingError
+from lake.errors import SchemaMismatch, SettingError
 from lake.input_schema import InputSchema
 from lake.tables import TIME, conform, dataset_schema, dtype_of, label_dtype
 from trainserve_assets.use_case import Split, UseCase
@@ -30,15 +30,13 @@ def examples(use_case: UseCase, history: pl.LazyFrame, feedback: pl.LazyFrame | 
     """One row for each labelled example from `train_from` on, sorted by time and entity, with its split.
 
     The source counts up to `history_until`; feedback adds what was asked and answered since. An example that both
-    have, by entity and event time, is the source's. Raises SchemaMismatch when columns are off.
+    have, by entity and event time, is the source's. Raises SchemaMismatch naming every column of the source that is off.
     """
     schema = use_case.input_schema
-    typed = [pl.col(field.name).cast(dtype_of(field)) for field in schema.fields]
-    columns = [*typed, pl.col("label").cast(label_dtype(schema))]
-    parts = [history.select(columns).filter(_time(use_case) < _start_of(use_case.history_until))]
     key = example_key(schema)
+    parts = [_typed(history, schema).filter(_time(use_case) < _start_of(use_case.history_until))]
     if feedback is not None:
-        parts.append(feedback.select(columns).join(parts[0], on=key, how="anti", nulls_equal=True))
+        parts.append(_typed(feedback, schema).join(parts[0], on=key, how="anti", nulls_equal=True))
     together = (
         pl.concat(parts)
         .filter(pl.col("label").is_not_null(), _time(use_case) >= _start_of(use_case.split.train_from))
@@ -79,6 +77,35 @@ def rows_of(frame: pl.DataFrame, features: tuple[str, ...]) -> list[tuple[Any, .
 def day_of(schema: InputSchema) -> pl.Expr:
     """The UTC day of a row's event time."""
     return pl.col(str(schema.event_time)).dt.date()
+
+
+def _typed(rows: pl.LazyFrame, schema: InputSchema) -> pl.LazyFrame:
+    """Fields and label in their types. What cannot be misread is converted; all else is refused."""
+    expected = {**{field.name: dtype_of(field) for field in schema.fields}, "label": label_dtype(schema)}
+    problems = []
+    for name, dtype in expected.items():
+        found = rows.collect_schema().get(name)
+        if found is None:
+            problems.append(f"column {name!r} is missing, expected {dtype}")
+        elif not _converts(found, dtype):
+            problems.append(f"column {name!r} is {found}, expected {dtype}")
+    if problems:
+        raise SchemaMismatch(f"{schema.use_case}/source", problems)
+    return rows.select(pl.col(name).cast(dtype) for name, dtype in expected.items())
+
+
+def _converts(found: pl.DataType, dtype: pl.DataType) -> bool:
+    """Whether every value of one type is a value of the other: wider numbers, times in UTC, named categories."""
+    match dtype:
+        case pl.Float64():
+            return found.is_numeric() or found == pl.Boolean
+        case pl.Int64():
+            return found.is_integer()
+        case pl.Datetime():
+            return isinstance(found, pl.Datetime) and found.time_zone == "UTC"
+        case pl.String():
+            return isinstance(found, pl.String | pl.Categorical | pl.Enum)
+    return found == dtype
 
 
 def _time(use_case: UseCase) -> pl.Expr:
