@@ -89,9 +89,9 @@ def write_report(made: Report) -> Path:
 
 def table(made: Report) -> Table:
     """The report for a person."""
-    drawn = Table("what", "connections", "requests/s", "of reference", "p50 ms", "p99 ms", title=made.setup, title_justify="left")
+    drawn = Table("what", "connections", "requests/s", "of its echo", "p50 ms", "p99 ms", title=made.setup, title_justify="left")
     for figure in made.figures:
-        of_reference = "" if figure.name == figure.reference else f"{figure.ratio:.2f} x {figure.reference}"
+        of_reference = "" if figure.name == figure.reference else f"{figure.ratio:.2f}"
         drawn.add_row(
             figure.name,
             str(figure.connections),
