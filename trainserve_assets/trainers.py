@@ -95,7 +95,9 @@ def _logistic_regression(lesson: Lesson, parameters: Mapping[str, Any], seed: in
         [
             ("categories", OneHotEncoder(handle_unknown="ignore"), categories),
             ("numbers", make_pipeline(SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler()), numbers),
-        ]
+        ],
+        # A sparse product is summed row by row; a dense one in blocks, and then a row's last bit depends on its neighbours.
+        sparse_threshold=1.0,
     )
     return _sklearn(lesson, make_pipeline(columns, LogisticRegression(**chosen, random_state=seed)), chosen)
 

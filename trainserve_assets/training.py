@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import polars as pl
 
 from lake.delta import Table
 from lake.documents import Document, DocumentStore, canonical, decoded
-from lake.engines import engine_module
+from lake.engines import Row, engine_module
 from lake.errors import NotFound, SettingError, VerificationError
 from lake.input_schema import InputSchema
 from lake.package import Manifest, Package, seal
@@ -79,7 +80,7 @@ def train_candidate(store: DocumentStore, dataset: Table, use_case: UseCase, can
         library_versions={library: version(library) for library in trained.libraries},
     )
     samples = _samples(rows["train"], lesson)
-    _prove_equal(trained, manifest, [*samples, *rows_of(rows["holdout"], lesson.features)])
+    prove_equal(trained, manifest, [*samples, *rows_of(rows["holdout"], lesson.features)])
     return seal(store, manifest, trained.model, samples), lesson
 
 
@@ -136,7 +137,8 @@ def _samples(frame: pl.DataFrame, lesson: Lesson) -> list[tuple[Any, ...]]:
     return [*known, nulls, unseen]
 
 
-def _prove_equal(trained: Trained, manifest: Manifest, rows: list[tuple[Any, ...]]) -> None:
+def prove_equal(trained: Trained, manifest: Manifest, rows: Sequence[Row]) -> None:
+    """Refuse a model whose saved and loaded form answers any of these rows otherwise, by a single bit."""
     module = engine_module(trained.engine)
     loaded = module.load(module.save(trained.model), manifest).scores(rows)
     different = sum(one != other for one, other in zip(loaded, trained.predict(rows), strict=True))
