@@ -39,7 +39,8 @@ def judge_examples(examples: pl.LazyFrame, schema: InputSchema, key: Sequence[st
     rules = list(_rules(schema, key))
     columns = [rule.measured.cast(pl.Float64).alias(rule.expected.measurement) for rule in rules]
     measured = examples.select(pl.len().alias("rows"), *columns).collect().row(0, named=True)
-    verdicts = expect(measured, [rule.expected for rule in rules], rows=measured.pop("rows"))
+    rows = measured.pop("rows")
+    verdicts = expect(measured, [rule.expected for rule in rules], rows)
     return {claim: [verdict for rule, verdict in zip(rules, verdicts, strict=True) if rule.claim == claim] for claim in CLAIMS}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from checks.verdict import Verdict
+from lake.errors import SettingError
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +19,10 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     measurement: str
     minimum: float | None = None
     maximum: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.minimum is None and self.maximum is None:
+            raise SettingError(f"the expectation on {self.measurement!r}", "without a limit", "a minimum, a maximum or both")
 
     def __str__(self) -> str:
         if self.minimum == self.maximum:
