@@ -15,12 +15,6 @@ from proxy.upstream import Upstreams
 from proxy.watch import Watch
 
 
-class Liveness(msgspec.Struct, frozen=True):
-    """`GET /health/live`: the process answers."""
-
-    live: bool = True
-
-
 class LiveArm(msgspec.Struct, frozen=True, kw_only=True):
     """A release that may answer, and its share of the requests."""
 

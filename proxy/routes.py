@@ -14,6 +14,7 @@ from lake.interface.messages import (
     ROUTING_KEY_HEADER,
     InferResponse,
     InterfaceName,
+    Liveness,
     ModelMetadata,
     OipModelMetadata,
     PredictResponse,
@@ -24,7 +25,7 @@ from lake.parameters import Parameters
 from proxy.access import Access
 from proxy.gateway import Gateway
 from proxy.labels import LabelBatch, LabelsAccepted
-from proxy.operation import Liveness, Operation, Readiness
+from proxy.operation import Operation, Readiness
 
 PROBLEMS = {
     status: problem(description)

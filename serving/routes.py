@@ -13,6 +13,7 @@ from lake.interface.documentation import answer, problem
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
     InferResponse,
+    Liveness,
     ModelMetadata,
     OipModelMetadata,
     PredictResponse,
@@ -29,12 +30,6 @@ REFUSALS = {
     404: problem("There is no such model here"),
     503: problem("Nothing released and verified can answer"),
 }
-
-
-class Liveness(msgspec.Struct, frozen=True):
-    """`GET /health/live`: the process answers."""
-
-    live: bool = True
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):

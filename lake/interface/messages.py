@@ -14,6 +14,12 @@ ROUTING_KEY_HEADER = "trainserve-routing-key"
 InterfaceName = Literal["predict", "infer"]
 
 
+class Liveness(msgspec.Struct, frozen=True):
+    """`GET /health/live`: the process answers."""
+
+    live: bool = True
+
+
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     """Who answered: stands in every answer, so that it can be checked against the ledger."""
 

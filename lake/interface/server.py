@@ -20,6 +20,7 @@ def serve(app: Litestar, listener: socket.socket) -> None:
         log_level="warning",
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # nothing here goes by the address that a client claims
         timeout_graceful_shutdown=_GRACEFUL_STOP_S,
     )
     uvicorn.Server(config).run(sockets=[listener])
