@@ -1,0 +1,60 @@
+"""The benchmarks compare within a round, and run from their command."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.figures import figures
+from bench.load import Load
+from bench.serving import CONNECTIONS, REFERENCES
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(requests_per_second: float, p50_ms: float = 1.0, p99_ms: float = 2.0) -> Load:
+    return Load(requests_per_second=requests_per_second, p50_ms=p50_ms, p99_ms=p99_ms)
+
+
+def bench(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "120", "PATH": os.environ["PATH"] if path is None else path}
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_figure_is_a_median_and_its_ratio_the_median_of_the_rounds_own() -> None:
+    rounds = [
+        {("echo", 1): load(100.0), ("server", 1): load(50.0, p50_ms=1.0)},
+        {("echo", 1): load(200.0), ("server", 1): load(160.0, p50_ms=3.0)},  # a machine that was twice as fast for a while
+        {("echo", 1): load(100.0), ("server", 1): load(60.0, p50_ms=2.0)},
+    ]
+    echo, server = figures(rounds, {"echo": "echo", "server": "echo"})
+
+    assert (echo.requests_per_second, echo.ratio) == (100.0, 1.0)
+    assert (server.requests_per_second, server.ratio, server.p50_ms) == (60.0, 0.6, 2.0)
+    assert server.rounds == [one["server", 1] for one in rounds]
+
+
+def test_without_wrk_the_package_is_named(tmp_path: Path) -> None:
+    ended = bench("--quick", path=str(tmp_path))
+
+    assert ended.returncode == 1
+    assert "Install the Debian package wrk." in ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="needs the Debian package wrk")
+def test_a_quick_run_measures_every_case_and_keeps_no_figures() -> None:
+    kept = {path: path.read_bytes() for path in (ROOT / "bench" / "results").glob("*.json")}
+    ended = bench("--quick")
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for case in REFERENCES:
+        assert re.findall(rf"│ {re.escape(case)} +│ (\d+) ", ended.stdout) == [str(connections) for connections in CONNECTIONS], (
+            case
+        )
+    assert kept == {path: path.read_bytes() for path in (ROOT / "bench" / "results").glob("*.json")}
