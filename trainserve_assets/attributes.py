@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import dagster as dg
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, create_model, model_validator
 
 from lake.errors import TrainServeError
 from trainserve_assets.use_case import UseCase
@@ -22,6 +22,12 @@ _LONGEST_SHOWN = 120
 
 class _Attributes(dg.Model):
     """Base of the model: what only shows when all attributes are seen together is checked last."""
+
+    @classmethod
+    def model_json_schema(cls, *_arguments: Any, **_options: Any) -> dict[str, Any]:
+        """The JSON schema of the use case itself; pydantic's would know no types."""
+        _, definitions = msgspec.json.schema_components([UseCase], ref_template="#/$defs/{name}")
+        return {**definitions.pop("UseCase"), "$defs": definitions}
 
     @model_validator(mode="after")
     def _together(self) -> "_Attributes":
@@ -36,10 +42,7 @@ def attributes_model() -> type[BaseModel]:
     for field in msgspec.structs.fields(UseCase):
         accepted = Annotated[Any, BeforeValidator(partial(_read, field.name, field.type))]
         fields[field.name] = (accepted, ... if field.required else field.default)
-    model = create_model("UseCaseAttributes", __base__=_Attributes, __doc__=UseCase.__doc__, **fields)
-    model.model_config = ConfigDict(**model.model_config, json_schema_extra=_write_schema)
-    model.model_rebuild(force=True)
-    return model
+    return create_model("UseCaseAttributes", __base__=_Attributes, __doc__=UseCase.__doc__, **fields)
 
 
 def use_case_of(attributes: BaseModel) -> UseCase:
@@ -78,11 +81,3 @@ def _below(kind: Any, name: str | None) -> Any:
     if isinstance(kind, msgspec.inspect.StructType):
         return next((field.type for field in kind.fields if field.encode_name == name), None)
     return getattr(kind, "item_type", None)
-
-
-def _write_schema(schema: dict[str, Any]) -> None:
-    """Replace pydantic's JSON schema, which knows no types, by that of `UseCase`."""
-    (whole,), definitions = msgspec.json.schema_components([UseCase], ref_template="#/$defs/{name}")
-    del whole
-    schema.clear()
-    schema.update(definitions.pop("UseCase"), **{"$defs": definitions})

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import dagster as dg
-
 # Who launched the run, as an identity proxy in front of the page vouches for it; nobody is named without one.
 USER_TAG = "trainserve/user"
 UNATTENDED = "dagster"
@@ -29,8 +27,3 @@ def launcher(tags: Mapping[str, str]) -> str:
 def automation(tags: Mapping[str, str]) -> str | None:
     """What launched a run with these tags in a person's stead, or None."""
     return next((words for tag, words in _AUTOMATIONS.items() if tag in tags), None)
-
-
-def run_tags(context: dg.AssetExecutionContext) -> Mapping[str, str]:
-    """The tags of the run that this step belongs to."""
-    return context.run.tags

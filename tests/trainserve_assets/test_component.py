@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from lake.errors import NotFound
 from trainserve_assets.catalog import use_case, use_cases
 from trainserve_assets.component import TrainServeModel
+from trainserve_assets.use_case import Trainer, UseCase
 
 # Dagster's own way of reading YAML.
 pytestmark = pytest.mark.filterwarnings("ignore:`parse_obj_as` is deprecated")
@@ -60,10 +61,23 @@ def test_a_wrong_attribute_is_named_with_what_was_found_and_expected(changes: di
     assert words in str(refused.value)
 
 
+def test_editors_get_the_schema_of_the_use_cases_own_fields() -> None:
+    schema = TrainServeModel.model().model_json_schema()
+    assert list(schema["properties"]) == [field.name for field in msgspec.structs.fields(UseCase)]
+    assert schema["$defs"]["Candidate"]["properties"]["trainer"]["enum"] == sorted(get_args(Trainer))
+    assert schema["additionalProperties"] is False
+    assert "monitoring" not in schema["required"]
+
+
 @pytest.mark.parametrize(
     "command",
-    [("dagster", "definitions", "validate", "-w", "workspace.yaml"), ("dg", "list", "defs", "--json")],
-    ids=["dagster definitions validate", "dg list defs"],
+    [
+        ("dagster", "definitions", "validate", "-w", "workspace.yaml"),
+        ("dg", "list", "defs", "--json"),
+        ("dg", "utils", "inspect-component", "trainserve_assets.component.TrainServeModel"),
+        ("dg", "check", "yaml"),
+    ],
+    ids=["dagster definitions validate", "dg list defs", "dg utils inspect-component", "dg check yaml"],
 )
 def test_dagsters_commands_load_the_code_location(command: tuple[str, ...], tmp_path: Path) -> None:
     script, *arguments = command
@@ -77,5 +91,5 @@ def test_dagsters_commands_load_the_code_location(command: tuple[str, ...], tmp_
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    if script == "dg":
+    if "defs" in arguments:
         assert "flight_delay/release" in done.stdout

@@ -5,7 +5,7 @@ import msgspec
 
 from lake.tables import DATASET
 from trainserve_assets.resources import LakeResource
-from trainserve_assets.runs import launcher, run_tags
+from trainserve_assets.runs import launcher
 from trainserve_assets.training import Note, train_candidate, write_note
 from trainserve_assets.use_case import Candidate, UseCase
 
@@ -36,7 +36,7 @@ def _candidate_asset(use_case: UseCase, candidate: Candidate) -> dg.AssetsDefini
         note = Note(
             candidate=candidate.name,
             package_digest=package.digest,
-            trainer=launcher(run_tags(context)),
+            trainer=launcher(context.run.tags),
             training_rows=len(lesson.rows),
         )
         write_note(lake.store, use_case.name, note)
