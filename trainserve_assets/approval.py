@@ -54,9 +54,10 @@ def record(lake: LakeResource, use_case: UseCase, request: Request, launch: Laun
     """
     check_launched_by_hand(launch)
     check_words(request)
-    entries = lake.ledger(use_case.name).entries
-    package_digest, model_version = _verified(lake, use_case, request, entries)
-    if _live_already(fold(entries), request):
+    key = PlatformKey.read_or_make(lake.home.keys)
+    ledger = lake.ledger(use_case.name)
+    package_digest, model_version = _verified(lake, use_case, request, ledger.entries)
+    if _live_already(fold(ledger.entries), request):
         return None
     decision = Decision(
         use_case=use_case.name,
@@ -72,9 +73,8 @@ def record(lake: LakeResource, use_case: UseCase, request: Request, launch: Laun
         nonce=random_nonce(),
         model_version=model_version,
     )
-    key = PlatformKey.read_or_make(lake.home.keys)
-    # The key may have been made just now: read again, the ledger has it among the trusted.
-    return lake.ledger(use_case.name).append(decision, launcher(launch.tags), _rfc3339(at_utc), key)
+    # What was verified was verified against this very ledger: an event that came between makes this one a Conflict.
+    return ledger.append(decision, launcher(launch.tags), _rfc3339(at_utc), key)
 
 
 def _verified(lake: LakeResource, use_case: UseCase, request: Request, entries: Sequence[Entry]) -> tuple[str, str]:

@@ -1,17 +1,21 @@
 """The release asset: what it records, and each thing that it refuses with one sentence."""
 
 import shutil
+from datetime import datetime, timezone
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from checks.release_standard import Gate
+from lake.errors import Conflict
 from lake.evaluation import read_evaluation
-from lake.ledger import Entry
+from lake.ledger import Entry, Ledger
 from lake.releases import Live, fold
 from lake.tables import EVALUATION_SCHEMA
 from tests.parcel_training import Platform, failures, parcel_use_case
+from trainserve_assets.approval import Launch, Request, record
+from trainserve_assets.resources import LakeResource
 from trainserve_assets.runs import USER_TAG
 
 
@@ -213,6 +217,30 @@ def test_a_roll_back_to_what_was_revoked_is_refused(platform: Platform) -> None:
 
 def test_only_what_was_approved_can_be_revoked(platform: Platform) -> None:
     refused(platform, "was never approved", "reject it", decision="revoke")
+
+
+def test_a_decision_verified_against_an_older_ledger_is_not_recorded(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another approver is faster by the time between reading the ledger and writing to it."""
+    read = LakeResource.ledger
+
+    def overtaken(lake: LakeResource, use_case: str) -> Ledger:
+        ledger = read(lake, use_case)
+        monkeypatch.setattr(LakeResource, "ledger", read)
+        assert platform.release(candidate="boosting", approver="bo").success
+        return ledger
+
+    monkeypatch.setattr(LakeResource, "ledger", overtaken)
+    request = Request(
+        evaluation_id=platform.evaluation_id("trees"),
+        decision="approve",
+        role="champion",
+        arm="champion",
+        approver="ada",
+        reason="better",
+    )
+    with pytest.raises(Conflict):
+        record(platform.lake, platform.use_case, request, Launch(tags={}, alone=True), datetime.now(timezone.utc))
+    assert [entry.decision.approver for entry in entries(platform)] == ["bo"]
 
 
 def test_the_launcher_is_who_the_run_says(platform: Platform) -> None:
