@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any
@@ -14,6 +14,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from lake.documents import DocumentStore
+from lake.errors import SettingError
 from lake.home import Home
 from lake.input_schema import publish_input_schema
 from lake.ledger import DecisionKind, Entry, Ledger, Role
@@ -147,6 +148,16 @@ def listening(app: Litestar) -> Iterator[str]:
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
+
+
+def consecutive_ports(count: int) -> int:
+    """A port of the proxy that is free, and whose predictors' are."""
+    while True:
+        with suppress(SettingError), bind("127.0.0.1", 0, "a test") as probe:
+            port = int(probe.getsockname()[1])
+            for number in range(count):
+                bind("127.0.0.1", port + 101 + number, "a test").close()
+            return port
 
 
 def scores_of(answer: bytes, interface: str = "predict") -> list[float]:

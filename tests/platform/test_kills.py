@@ -12,14 +12,12 @@ from pathlib import Path
 import polars as pl
 
 from lake.delta import Table
-from lake.errors import SettingError
 from lake.home import Home
-from lake.listener import bind
 from lake.shipper import backlog
 from lake.tables import LABELS, PREDICTIONS
 from tests.parcel_training import parcel_use_case
 from tests.scenario import USE_CASE
-from tests.served import Approver, eventually, toy, varied
+from tests.served import Approver, consecutive_ports, eventually, toy, varied
 from trainserve_assets.demo.record import ClientRecord
 from trainserve_assets.demo.replay import Example, Replay
 from trainserve_assets.platform.processes import Processes
@@ -42,16 +40,6 @@ def examples() -> list[Example]:
         )
         for number, row in enumerate(varied(REQUESTS))
     ]
-
-
-def consecutive_ports(count: int) -> int:
-    """A port of the proxy that is free, and whose predictors' are."""
-    while True:
-        with suppress(SettingError), bind("127.0.0.1", 0, "a test") as probe:
-            port = int(probe.getsockname()[1])
-            for number in range(count):
-                bind("127.0.0.1", port + 101 + number, "a test").close()
-            return port
 
 
 def test_kills_lose_nothing_and_double_nothing(home: Home, tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -92,13 +93,15 @@ def test_one_that_keeps_dying_does_not_hold_up_the_others(processes: Processes, 
     eventually(lambda: processes.pid("steady") != steady, within_s=1.5)
 
 
-def test_one_that_keeps_dying_is_started_ever_less_often(processes: Processes, restarts: list[str]) -> None:
-    ended = threading.Event()
-    processes.start(sleeper("dying", 0.01))
-    eventually(lambda: bool(restarts))
-    ended.wait(4.0)  # 0.5, 1, 2 and 4 seconds lie between the starts
+def test_one_that_keeps_dying_is_started_ever_less_often(home: Home) -> None:
+    starts: list[float] = []
+    with Processes(home.logs, lambda _: starts.append(monotonic())) as processes:
+        processes.start(sleeper("dying", 0.01))
+        eventually(lambda: len(starts) == 4)
 
-    assert 3 <= len(restarts) <= 5
+    assert [later - earlier > pause_s for (earlier, later), pause_s in zip(pairwise(starts), (0.5, 1, 2), strict=True)] == [
+        True
+    ] * 3
 
 
 def test_one_that_was_stopped_is_not_started_again(processes: Processes, restarts: list[str]) -> None:

@@ -7,7 +7,7 @@ from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.errors import TrainServeError
 from lake.home import Home
-from lake.ledger import Ledger
+from lake.ledger import Ledger, is_begun
 from lake.releases import fold
 from lake.shipper import backlog
 from lake.signatures import Trust
@@ -38,7 +38,7 @@ def status() -> int:
 
 def _live(home: Home, use_case: str) -> str:
     store = DocumentStore(home.lake)
-    if not store.names(f"{use_case}/releases"):
+    if not is_begun(store, use_case, home.heads):
         return f"{use_case}: nothing was ever released; materialize {use_case}/release in Dagit"
     ledger = Ledger(store, use_case, Trust.read(home.keys), home.heads)
     ledger.poll()
