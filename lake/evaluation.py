@@ -11,6 +11,8 @@ from lake.errors import NotFound, VerificationError
 from lake.input_schema import Task
 from lake.tables import EVALUATION, EVALUATION_SCHEMA, conform
 
+RiskTier = Literal["low", "medium", "high"]
+
 
 class Estimate(Document, frozen=True, kw_only=True):
     """One metric on one slice of the holdout, over `n` rows; with a 95 % interval where one was made."""
@@ -24,7 +26,11 @@ class Estimate(Document, frozen=True, kw_only=True):
 
 
 class Difference(Document, frozen=True, kw_only=True):
-    """A metric against another model on the same rows, candidate minus other, with its 95 % interval over whole days."""
+    """A metric against another model on the same rows, candidate minus other, with its 95 % interval over whole days.
+
+    `family_low` and `family_high` bound the same difference with 95 % over all looks at this holdout together
+    (Bonferroni): the more packages were judged on it, the wider. None where too few days were seen.
+    """
 
     metric: str
     other: Literal["base rate", "baseline", "champion"]
@@ -34,10 +40,61 @@ class Difference(Document, frozen=True, kw_only=True):
     high: float
     n: int
     days: int
+    slice: str = "all"
+    family_low: float | None = None
+    family_high: float | None = None
+
+
+class Card(Document, frozen=True, kw_only=True):
+    """What the use case's owner says of the model: what for, its limits, how much hangs on it, when it is looked at again."""
+
+    title: str = ""
+    intended_use: str = ""
+    known_limits: tuple[str, ...] = ()
+    owner: str = ""
+    risk_tier: RiskTier = "low"
+    next_review: str | None = None
+
+
+class FeatureEvidence(Document, frozen=True, kw_only=True):
+    """One feature: how much the model leans on it, as a share of all (mean absolute SHAP value, or permutation), and alone.
+
+    `alone` is what the feature tells by itself on the holdout: the AUC (classes) or R2 (values) of its own mean labels.
+    """
+
+    name: str
+    importance: float | None = None
+    champion_importance: float | None = None
+    alone: float | None = None
+
+
+Topic = Literal["leakage", "behaviour", "engine", "budget"]
+
+
+class Finding(Document, frozen=True, kw_only=True):
+    """A claim about the package that was tried over `n` rows, and what was found."""
+
+    topic: Topic
+    claim: str
+    passed: bool
+    found: str
+    n: int
+
+
+class Skew(Document, frozen=True, kw_only=True):
+    """One field, for the same examples: as serving logged it and as the dataset has it; `different` of `compared` differ."""
+
+    field: str
+    compared: int
+    different: int
 
 
 class Evaluation(Document, frozen=True, kw_only=True):
-    """What an approver decides on. `looks` counts the evaluations that have looked at this holdout, this one included."""
+    """What an approver decides on. `looks` counts the packages that were judged on this holdout, this one included.
+
+    The slices of `estimates` are "all", `<field>=<value>`, `<period>=<start>` as in "month=2013-06", "feature=<name>" and
+    "topic=<topic>", so that a gate can ask for any of them.
+    """
 
     use_case: str
     candidate: str
@@ -53,6 +110,10 @@ class Evaluation(Document, frozen=True, kw_only=True):
     looks: int
     estimates: tuple[Estimate, ...]
     differences: tuple[Difference, ...] = ()
+    card: Card = Card()
+    features: tuple[FeatureEvidence, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    skew: tuple[Skew, ...] = ()
     format_version: int = 1
 
     @property
