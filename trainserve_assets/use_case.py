@@ -8,9 +8,11 @@ import msgspec
 from checks.release_standard import Gate
 from lake.documents import StrictDocument
 from lake.errors import SettingError
+from lake.evaluation import RiskTier
 from lake.input_schema import InputSchema
 
-Trainer = Literal["catboost", "hist_gradient_boosting", "logistic_regression"]
+Trainer = Literal["catboost", "hist_gradient_boosting", "logistic_regression", "linear_regression"]
+Period = Literal["week", "month", "quarter"]
 
 
 def check_day(setting: str, day: str) -> None:
@@ -62,12 +64,40 @@ class Monitoring(StrictDocument, frozen=True, kw_only=True):
     experiment_metric: str = "log_loss"
 
 
+class Invariance(StrictDocument, frozen=True, kw_only=True):
+    """A field whose value must not matter: any other of its values moves no score by more than `tolerance`."""
+
+    field: str
+    tolerance: float = 0.0
+
+
+class Budget(StrictDocument, frozen=True, kw_only=True):
+    """What a package may cost where it is served: the median latency of one row in its engine, and its size."""
+
+    latency_us: int = 20_000
+    package_bytes: int = 50_000_000
+
+
+class Cost(StrictDocument, frozen=True, kw_only=True):
+    """What a wrong answer of a binary use case costs, in one unit of the owner's choice; a right one costs nothing."""
+
+    false_positive: float
+    false_negative: float
+
+    def __post_init__(self) -> None:
+        if self.false_positive <= 0 or self.false_negative <= 0:
+            raise SettingError("cost", (self.false_positive, self.false_negative), "two numbers above 0")
+
+
 class UseCase(StrictDocument, frozen=True, kw_only=True):
     """One prediction problem.
 
     `source` is `module:function`, a function without arguments that returns a lazy frame of all history: the fields of
     the input schema, `label` (null while unknown) and `labelled_at_utc`. Rows from `history_until` (UTC date) on are
     not the dataset's: they come back as feedback. `features` are the fields that models use.
+
+    Evidence is given by `slices` (fields) and by `period`. `forbidden` names fields or columns of the source that are
+    known only after the prediction: no model may use them. `next_review` is a day, as 2014-01-01.
     """
 
     name: str
@@ -82,6 +112,15 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...]
     release_standard: tuple[Gate, ...]
     slices: tuple[str, ...] = ()
+    period: Period = "month"
+    forbidden: tuple[str, ...] = ()
+    invariances: tuple[Invariance, ...] = ()
+    budget: Budget = Budget()
+    cost: Cost | None = None
+    intended_use: str = ""
+    known_limits: tuple[str, ...] = ()
+    risk_tier: RiskTier = "low"
+    next_review: str | None = None
     monitoring: Monitoring = Monitoring()
 
     def __post_init__(self) -> None:
@@ -90,9 +129,13 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
             raise SettingError(f"input_schema.event_time of {self.name!r}", None, "a timestamp field: examples are split by time")
         if self.input_schema.use_case != self.name:
             raise SettingError("input_schema.use_case", self.input_schema.use_case, f"the use case's name, {self.name!r}")
-        for name in (*self.features, *self.slices):
+        if self.next_review is not None:
+            check_day(f"next_review of {self.name!r}", self.next_review)
+        for name in (*self.features, *self.slices, *(one.field for one in self.invariances)):
             if self.input_schema.field(name).type == "timestamp":
-                raise SettingError(f"features or slices of {self.name!r}", name, "a field that is not a timestamp")
+                raise SettingError(f"features, slices or invariances of {self.name!r}", name, "a field that is not a timestamp")
+        if self.cost is not None and self.input_schema.task != "binary":
+            raise SettingError(f"cost of {self.name!r}", self.cost, f"none: a {self.input_schema.task} use case has no threshold")
         names = [candidate.name for candidate in self.candidates]
         gates = [gate.name for gate in self.release_standard]
         for name in (*names, *gates):
