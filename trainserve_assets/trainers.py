@@ -80,15 +80,31 @@ def _hist_gradient_boosting(lesson: Lesson, parameters: Mapping[str, Any], seed:
 
 def _logistic_regression(lesson: Lesson, parameters: Mapping[str, Any], seed: int) -> Trained:
     sklearn_engine.wait_passively()
+    from sklearn.linear_model import LogisticRegression
+
+    if lesson.task == "regression":
+        raise SettingError("trainer", "logistic_regression", "linear_regression: this one predicts classes")
+    chosen = {"max_iter": 1000, **parameters}
+    return _linear(lesson, LogisticRegression(**chosen, random_state=seed), chosen)
+
+
+def _linear_regression(lesson: Lesson, parameters: Mapping[str, Any], seed: int) -> Trained:
+    sklearn_engine.wait_passively()
+    from sklearn.linear_model import Ridge
+
+    if lesson.task != "regression":
+        raise SettingError("trainer", "linear_regression", "logistic_regression: this one predicts values")
+    chosen = {"alpha": 1.0, "tol": 1e-8, **parameters}
+    return _linear(lesson, Ridge(**chosen, random_state=seed), chosen)
+
+
+def _linear(lesson: Lesson, last: Any, parameters: dict[str, Any]) -> Trained:
+    """A linear model on one column for each category and on standardized numbers, each null with an indicator."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-    if lesson.task == "regression":
-        raise SettingError("trainer", "logistic_regression", "another one for a regression: it predicts classes")
-    chosen = {"max_iter": 1000, **parameters}
     categories = lesson.category_positions
     numbers = [position for position in range(len(lesson.features)) if position not in categories]
     columns = ColumnTransformer(
@@ -99,7 +115,7 @@ def _logistic_regression(lesson: Lesson, parameters: Mapping[str, Any], seed: in
         # A sparse product is summed row by row; a dense one in blocks, and then a row's last bit depends on its neighbours.
         sparse_threshold=1.0,
     )
-    return _sklearn(lesson, make_pipeline(columns, LogisticRegression(**chosen, random_state=seed)), chosen)
+    return _sklearn(lesson, make_pipeline(columns, last), parameters)
 
 
 def _sklearn(lesson: Lesson, model: Any, parameters: dict[str, Any]) -> Trained:
@@ -125,4 +141,5 @@ _TRAINERS: dict[Trainer, Callable[[Lesson, Mapping[str, Any], int], Trained]] = 
     "catboost": _catboost,
     "hist_gradient_boosting": _hist_gradient_boosting,
     "logistic_regression": _logistic_regression,
+    "linear_regression": _linear_regression,
 }

@@ -22,9 +22,16 @@ SMALL: dict[Trainer, dict[str, Any]] = {
     "catboost": {"iterations": 12, "depth": 3},
     "hist_gradient_boosting": {"max_iter": 8, "max_leaf_nodes": 5},
     "logistic_regression": {},
+    "linear_regression": {},
 }
 TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
-EVERY = [(trainer, task) for trainer in SMALL for task in TASKS if (trainer, task) != ("logistic_regression", "regression")]
+# A linear model of one kind has no task of the other.
+FOREIGN: list[tuple[Trainer, Task]] = [
+    ("logistic_regression", "regression"),
+    ("linear_regression", "binary"),
+    ("linear_regression", "multiclass"),
+]
+EVERY = [(trainer, task) for trainer in SMALL for task in TASKS if (trainer, task) not in FOREIGN]
 # What no training row has: only nulls, a category never seen, and the ends of the numbers.
 EDGES: list[tuple[Any, ...]] = [
     (None, None, None, None),
@@ -178,6 +185,7 @@ def test_an_engine_that_answers_otherwise_than_the_trained_model_is_refused() ->
         prove_equal(msgspec.structs.replace(trained, predict=other.predict), manifest(learnt, trained), rows)
 
 
-def test_a_regression_has_no_logistic_regression() -> None:
-    with pytest.raises(SettingError, match="another one for a regression"):
-        train("logistic_regression", lesson("regression"), {}, seed=1)
+@pytest.mark.parametrize(("trainer", "task"), FOREIGN)
+def test_a_linear_model_of_the_other_kind_is_refused_and_the_right_one_named(trainer: Trainer, task: Task) -> None:
+    with pytest.raises(SettingError, match=r"expected (linear|logistic)_regression: this one predicts"):
+        train(trainer, lesson(task), SMALL[trainer], seed=1)

@@ -9,8 +9,6 @@ from trainserve_assets.runs import launcher
 from trainserve_assets.training import Note, train_candidate, write_note
 from trainserve_assets.use_case import Candidate, UseCase
 
-_KINDS = {"catboost": "catboost", "hist_gradient_boosting": "scikitlearn", "logistic_regression": "scikitlearn"}
-
 
 def candidate_key(use_case: str, candidate: str) -> dg.AssetKey:
     """The key of a candidate's asset."""
@@ -28,7 +26,7 @@ def _candidate_asset(use_case: UseCase, candidate: Candidate) -> dg.AssetsDefini
         deps=[dg.AssetKey([use_case.name, DATASET])],
         group_name="training",
         owners=[use_case.owner],
-        kinds={_KINDS[candidate.trainer], "python"},
+        kinds={"catboost" if candidate.trainer == "catboost" else "scikitlearn", "python"},
         description=f"A model nobody has released: {candidate.trainer}, trained on the split `train`, as a sealed package.",
     )
     def candidate_model(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
