@@ -19,15 +19,20 @@ from trainserve_assets.platform.processes import ProcessSpec, trainserve_command
 PROJECT = Path(__file__).parents[2]
 FIRST_PREDICTOR_PORT = 8101
 ARMS_FROM_THE_START = ("champion", "challenger")
+_WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
 
 
 class Topology(msgspec.Struct, frozen=True, kw_only=True):
-    """The predictors by use case and arm, the proxy and Dagit, all on one host."""
+    """The predictors by use case and arm, the proxy and Dagit, all on one host.
+
+    With a `read_only_port` there is a second Dagit, which shows the same and can launch, report and change nothing.
+    """
 
     home: Home
     host: str
     proxy_port: int
     dagit_port: int
+    read_only_port: int | None = None
     arms: tuple[tuple[str, str], ...]
     shares: tuple[tuple[str, str, float], ...] = ()
 
@@ -40,6 +45,11 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
     def dagit_url(self) -> str:
         """Where data engineers and approvers look."""
         return f"http://{self.host}:{self.dagit_port}"
+
+    @property
+    def read_only_url(self) -> str | None:
+        """Where everybody else looks, if there is such a Dagit."""
+        return None if self.read_only_port is None else f"http://{self.host}:{self.read_only_port}"
 
     def predictor_url(self, use_case: str, arm: str) -> str:
         """Where the predictor of an arm listens."""
@@ -59,20 +69,15 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
         return {**self.home.environment(), **self._parameters(), "TRAINSERVE_PREDICTORS": self._addresses()}
 
     def dagster(self) -> list[ProcessSpec]:
-        """Dagit and its daemon, on an instance that survives."""
+        """Dagit, a read-only one where it is wanted, and the daemon, on an instance that survives."""
         prepare_dagster_home(self.home)
-        environment = self.dagster_environment
-        workspace = ("-w", str(PROJECT / "workspace.yaml"))
-        address = ("-h", self.host, "-p", str(self.dagit_port))
-        return [
-            ProcessSpec(
-                name="dagit",
-                command=(_script("dagster-webserver"), *workspace, *address),
-                environment=environment,
-                ready_url=f"{self.dagit_url}/server_info",
-            ),
-            ProcessSpec(name="dagster-daemon", command=(_script("dagster-daemon"), "run", *workspace), environment=environment),
-        ]
+        daemon = ProcessSpec(
+            name="dagster-daemon", command=(_script("dagster-daemon"), "run", *_WORKSPACE), environment=self.dagster_environment
+        )
+        pages = [self._dagit("dagit", self.dagit_port)]
+        if self.read_only_port is not None:
+            pages.append(self._dagit("dagit-read-only", self.read_only_port, "--read-only"))
+        return [*pages, daemon]
 
     def check_ports(self, *, dagit: bool) -> None:
         """Raises SettingError naming the first address that is in use."""
@@ -83,8 +88,18 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
         ]
         if dagit:
             wanted.append((self.dagit_port, "Dagit (choose another with --dagit-port)"))
+            if self.read_only_port is not None:
+                wanted.append((self.read_only_port, "the read-only Dagit (choose another with --read-only-port)"))
         for port, what in wanted:
             bind(self.host, port, what).close()
+
+    def _dagit(self, name: str, port: int, *options: str) -> ProcessSpec:
+        return ProcessSpec(
+            name=name,
+            command=(_script("dagster-webserver"), *_WORKSPACE, "-h", self.host, "-p", str(port), *options),
+            environment=self.dagster_environment,
+            ready_url=f"http://{self.host}:{port}/server_info",
+        )
 
     def _predictor(self, use_case: str, arm: str) -> ProcessSpec:
         port = self._predictor_port(use_case, arm)

@@ -11,7 +11,14 @@ from trainserve_assets.platform.processes import Processes
 from trainserve_assets.platform.topology import Topology, arms_of
 
 
-def up(*, host: str = "127.0.0.1", proxy_port: int = 8000, dagit_port: int = 3000, challenger_share: float = 0.1) -> None:
+def up(
+    *,
+    host: str = "127.0.0.1",
+    proxy_port: int = 8000,
+    dagit_port: int = 3000,
+    read_only_port: int | None = None,
+    challenger_share: float = 0.1,
+) -> None:
     """Start Dagit with its daemon, a predictor for each arm, the proxy and the shipper, on the lake that is there.
 
     Parameters
@@ -21,7 +28,9 @@ def up(*, host: str = "127.0.0.1", proxy_port: int = 8000, dagit_port: int = 300
     proxy_port
         The proxy's port; predictors take the ports from 101 above it.
     dagit_port
-        Dagit's port.
+        Dagit's port. Whoever reaches it can launch runs and write events.
+    read_only_port
+        The port of a second Dagit, on which nothing can be launched or changed; without it there is none.
     challenger_share
         The share of requests for each arm named challenger, while no parameters are stored.
 
@@ -39,6 +48,7 @@ def up(*, host: str = "127.0.0.1", proxy_port: int = 8000, dagit_port: int = 300
         host=host,
         proxy_port=proxy_port,
         dagit_port=dagit_port,
+        read_only_port=read_only_port,
         arms=arms,
         shares=tuple((use_case, arm, challenger_share) for use_case, arm in arms if arm == "challenger"),
     )
@@ -58,6 +68,8 @@ def addresses(topology: Topology) -> RichTable:
     """Where everything is."""
     table = RichTable(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("Dagit", topology.dagit_url)
+    if topology.read_only_url is not None:
+        table.add_row("Dagit, read-only", topology.read_only_url)
     table.add_row("proxy", topology.proxy_url)
     table.add_row("its API page", f"{topology.proxy_url}/schema")
     for use_case, arm in topology.arms:
