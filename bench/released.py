@@ -2,13 +2,16 @@
 
 from datetime import datetime, timezone
 
+from lake.decision import Decision
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.ledger import Decision, Ledger
+from lake.ledger import Ledger
+from lake.policy import BUILT_IN
 from lake.signatures import PlatformKey, random_nonce
 from lake.tables import DATASET
+from lake.trust import Trust
 from trainserve_assets.catalog import use_case
 from trainserve_assets.digests import content_digest
 from trainserve_assets.examples import examples, read_source
@@ -29,7 +32,7 @@ def release_flights(home: Home) -> None:
     [candidate] = [one for one in flights.candidates if one.name == CANDIDATE]
     package, _ = train_candidate(store, dataset, flights, candidate)
     key = PlatformKey.read_or_make(home.keys)
-    ledger = Ledger(store, USE_CASE, key.trust)
+    ledger = Ledger(store, USE_CASE, Trust.in_key(key))
     decision = Decision(
         use_case=USE_CASE,
         decision="approve",
@@ -38,7 +41,7 @@ def release_flights(home: Home) -> None:
         package_digest=package.digest,
         evaluation_id="0" * 64,
         release_standard_digest="0" * 64,
-        policy_digest="0" * 64,
+        policy_digest=BUILT_IN.digest,
         approver="bench",
         reason="to be measured",
         nonce=random_nonce(),

@@ -9,8 +9,9 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import obstore
@@ -104,14 +105,34 @@ def _staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
         staged.unlink(missing_ok=True)
 
 
-class DocumentStore:
-    """Files below the lake's root, by their path relative to it."""
+class DocumentReader(Protocol):
+    """Whatever documents are read from: the lake, or a copy of it."""
 
-    def __init__(self, root: str) -> None:
+    def get(self, path: str) -> bytes:
+        """The bytes at this path. Raises NotFound, Unavailable."""
+
+    def find(self, path: str) -> bytes | None:
+        """The bytes at this path, or None. Raises Unavailable."""
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the files directly below a folder, sorted. Raises Unavailable."""
+
+
+class DocumentStore:
+    """Files below the lake's root, by their path relative to it.
+
+    A lake that is away is Unavailable at each access, and answers again once it is back. `make` makes a lake's folder
+    that is missing: only who fills a lake may, for where a mount should stand an empty folder is another lake.
+    """
+
+    def __init__(self, root: str, *, make: bool = True) -> None:
         self.root = root
         self._folder = None if "://" in root else Path(root)
         try:
-            self._store: Any = from_url(root) if self._folder is None else LocalStore(self._folder, mkdir=True)
+            if self._folder is None:
+                self._opened: Any = from_url(root)
+            else:
+                self._opened = LocalStore(self._folder, mkdir=True) if make else None  # opened when it is there
         except (BaseError, OSError, ValueError) as error:
             raise SettingError(
                 "TRAINSERVE_LAKE",
@@ -120,10 +141,10 @@ class DocumentStore:
             ) from error
 
     def get(self, path: str) -> bytes:
-        """The bytes at this path. Raises NotFound."""
+        """The bytes at this path. Raises NotFound, Unavailable."""
         try:
-            with self._reached():
-                return bytes(obstore.get(self._store, path).bytes())
+            with self._reached() as store:
+                return bytes(obstore.get(store, path).bytes())
         except FileNotFoundError as error:
             raise NotFound("document", path) from error
 
@@ -136,22 +157,29 @@ class DocumentStore:
 
     def put(self, path: str, data: bytes) -> None:
         """Write, replacing what is there. Safe to run twice with the same bytes."""
-        if self._folder is not None:
-            write_file(self._folder / _inside(path), data)
-            return
-        with self._reached():
-            obstore.put(self._store, path, data)
+        with self._reached() as store:
+            if self._folder is None:
+                obstore.put(store, path, data)
+            else:
+                write_file(self._folder / _inside(path), data)
 
     def put_new(self, path: str, data: bytes) -> None:
         """Write only if nothing is there: of two writers exactly one wins, the other gets Conflict."""
         try:
-            if self._folder is not None:
-                write_new_file(self._folder / _inside(path), data)
-                return
-            with self._reached():
-                obstore.put(self._store, path, data, mode="create")
+            with self._reached() as store:
+                if self._folder is None:
+                    obstore.put(store, path, data, mode="create")
+                else:
+                    write_new_file(self._folder / _inside(path), data)
         except (AlreadyExistsError, FileExistsError) as error:
             raise Conflict(path, "no such document yet", "one written by somebody else") from error
+
+    def clock(self, path: str) -> datetime:
+        """The time by the clock of the lake's storage, told by a file written at this path; nobody reads its content."""
+        self.put(path, b"")
+        with self._reached() as store:
+            moment: datetime = obstore.head(store, path)["last_modified"]
+        return moment
 
     def names(self, folder: str) -> list[str]:
         """The names of the files directly below a folder, sorted."""
@@ -162,20 +190,30 @@ class DocumentStore:
         return sorted(path.rstrip("/").rpartition("/")[2] for path in self._list(folder)["common_prefixes"])
 
     def _list(self, folder: str) -> Any:
-        with self._reached():
-            return obstore.list_with_delimiter(self._store, folder)
+        with self._reached() as store:
+            return obstore.list_with_delimiter(store, folder)
 
     @contextlib.contextmanager
-    def _reached(self) -> Iterator[None]:
-        """Tells a lake that is away from one that lacks a document: the first raises Unavailable."""
-        if self._folder is not None and not self._folder.is_dir():
+    def _reached(self) -> Iterator[Any]:
+        """The lake, told from one that is away, which raises Unavailable; a document that it lacks is no such thing."""
+        if self._folder is not None and not _is_folder(self._folder):
             raise Unavailable(f"the lake at {self.root}", "its folder is not there")
         try:
-            yield
+            if self._opened is None:
+                self._opened = LocalStore(self._folder)
+            yield self._opened
         except (FileNotFoundError, AlreadyExistsError):
             raise
         except BaseError as error:
             raise Unavailable(f"the lake at {self.root}", str(error)) from error
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder; one behind a mount that fails is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _inside(path: str) -> str:

@@ -5,13 +5,12 @@ from typing import Literal
 
 import polars as pl
 
+from lake.decision import RiskTier
 from lake.delta import Table
 from lake.documents import Document, canonical, decoded, sha256
 from lake.errors import NotFound, VerificationError
 from lake.input_schema import Task
 from lake.tables import EVALUATION, EVALUATION_SCHEMA, conform
-
-RiskTier = Literal["low", "medium", "high"]
 
 
 class Estimate(Document, frozen=True, kw_only=True):

@@ -15,15 +15,17 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
     """Paths of all state. `root` belongs to one machine; `lake` may be shared by many.
 
     `root` is `TRAINSERVE_HOME` (default `.trainserve` below the working directory); `lake` is `TRAINSERVE_LAKE`,
-    a folder or an `s3://` address (default `lake/` in the home).
+    a folder or an `s3://` address (default `lake/` in the home); `approvers` is `TRAINSERVE_APPROVERS`, the file that
+    says who may release (default `approvers.yaml` in the home).
     """
 
     root: Path
     lake: str
+    approvers: Path
 
     @classmethod
-    def at(cls, root: Path, lake: str | None = None) -> "Home":
-        """The home in a folder, with its lake inside unless another one is named."""
+    def at(cls, root: Path, lake: str | None = None, approvers: Path | None = None) -> "Home":
+        """The home in a folder, with lake and approvers inside unless others are named."""
         root = root.expanduser().resolve()
         if lake is None:
             lake = str(root / "lake")
@@ -31,16 +33,27 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
             lake = str(Path(lake.removeprefix("file://")).expanduser().resolve())
         elif not urlsplit(lake).netloc:
             raise SettingError("TRAINSERVE_LAKE", lake, "a folder, or s3://bucket/path")
-        return cls(root=root, lake=lake.rstrip("/"))
+        approvers = root / "approvers.yaml" if approvers is None else approvers.expanduser().resolve()
+        return cls(root=root, lake=lake.rstrip("/"), approvers=approvers)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Home":
         """The home that the environment names."""
-        return cls.at(Path(environment.get("TRAINSERVE_HOME") or ".trainserve"), environment.get("TRAINSERVE_LAKE") or None)
+        approvers = environment.get("TRAINSERVE_APPROVERS")
+        return cls.at(
+            Path(environment.get("TRAINSERVE_HOME") or ".trainserve"),
+            environment.get("TRAINSERVE_LAKE") or None,
+            Path(approvers) if approvers else None,
+        )
 
     def environment(self) -> dict[str, str]:
         """The variables that make another process use this home."""
-        return {"TRAINSERVE_HOME": str(self.root), "TRAINSERVE_LAKE": self.lake, "DAGSTER_HOME": str(self.dagster)}
+        return {
+            "TRAINSERVE_HOME": str(self.root),
+            "TRAINSERVE_LAKE": self.lake,
+            "TRAINSERVE_APPROVERS": str(self.approvers),
+            "DAGSTER_HOME": str(self.dagster),
+        }
 
     @property
     def spools(self) -> Path:

@@ -1,14 +1,21 @@
 """What is live: a fold over the ledger's events, pure and the same for every reader."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 import msgspec
 
-from lake.ledger import Entry, Role
+from lake.decision import Role
+from lake.ledger import Entry, Identity
+from lake.times import utc
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """One approved package on one arm, and the event that made it live."""
+    """One approved package on one arm, and the event that made it live.
+
+    `approvers` are those who signed; when none did, the one whose name is claimed. It expires at its own term, its tier's
+    or its waivers', whichever is first.
+    """
 
     seq: int
     at_utc: str
@@ -17,10 +24,24 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     package_digest: str
     evaluation_id: str
     model_version: str
-    approver: str
-    identity: str
+    approvers: tuple[str, ...]
+    identity: Identity
     greatest_share: float
     expires_at_utc: str | None
+
+    @property
+    def approver(self) -> str:
+        """Who approved it, in one text."""
+        return " and ".join(self.approvers)
+
+    def remaining(self, now: datetime) -> timedelta | None:
+        """How long it lasts still, negative once it has expired; None when it never does."""
+        return None if self.expires_at_utc is None else utc(self.expires_at_utc) - now
+
+    def expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        remaining = self.remaining(now)
+        return remaining is not None and remaining <= timedelta()
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -43,23 +64,25 @@ def fold(entries: Iterable[Entry]) -> Live:
 
     An approval replaces what its arm served; a new champion also ends the champion of any other arm. A revocation
     takes a package off every arm, and each falls back to what it served before; only a new approval brings the package
-    back. A roll back makes an approval of this package, for this arm and role, live again, and does nothing where there
-    is none or where it was revoked. A rejection changes nothing.
+    back. A roll back makes an approval of this package, for this arm and role, live again, within the term and share
+    that it had, and does nothing where there is none or where it was revoked. A rejection changes nothing.
     """
     history: dict[str, list[Release]] = {}
-    approved: set[tuple[str, str, Role]] = set()
+    approved: dict[tuple[str, str, Role], Release] = {}
+    approvals = 0
     for entry in entries:
         decision = entry.decision
         place = (decision.package_digest, decision.arm, decision.role)
         match decision.decision:
             case "approve":
-                approved.add(place)
-                _serve(history, _release(entry))
+                approvals += 1
+                approved[place] = _release(entry, approvals)
+                _serve(history, approved[place])
             case "roll back":
                 if place in approved:
-                    _serve(history, _release(entry))
+                    _serve(history, _again(entry, approved[place]))
             case "revoke":
-                approved = {other for other in approved if other[0] != decision.package_digest}
+                approved = {place: release for place, release in approved.items() if place[0] != decision.package_digest}
                 for arm, served in history.items():
                     history[arm] = [release for release in served if release.package_digest != decision.package_digest]
             case "reject":
@@ -88,12 +111,13 @@ def _serve(history: dict[str, list[Release]], release: Release) -> None:
     history.setdefault(release.arm, []).append(release)
 
 
-def next_version(entries: Sequence[Entry]) -> int:
-    """The X of the version `name X.Y.Z-data.split` that the next approval gets: approvals are counted."""
-    return 1 + sum(entry.decision.decision == "approve" for entry in entries)
+def released_version(version: str, number: int) -> str:
+    """A candidate's version, `name 0.Y.Z-data.split`, as that of the approval of this number, counted from 1."""
+    name, space, numbers = version.rpartition(" ")
+    return f"{name} {number}.{numbers.partition('.')[2]}" if space else version
 
 
-def _release(entry: Entry) -> Release:
+def _release(entry: Entry, number: int) -> Release:
     decision = entry.decision
     return Release(
         seq=entry.event.seq,
@@ -102,9 +126,20 @@ def _release(entry: Entry) -> Release:
         arm=decision.arm,
         package_digest=decision.package_digest,
         evaluation_id=decision.evaluation_id,
-        model_version=decision.model_version,
-        approver=decision.approver,
-        identity=decision.identity,
+        model_version=released_version(decision.model_version, number),
+        approvers=entry.signers or (decision.approver,),
+        identity=entry.event.identity,
         greatest_share=decision.greatest_share,
-        expires_at_utc=decision.expires_at_utc,
+        expires_at_utc=entry.expires_at_utc,
+    )
+
+
+def _again(entry: Entry, approval: Release) -> Release:
+    """What a roll back makes live: the approval's release under the new event, never longer or wider than it was."""
+    terms = [term for term in (entry.expires_at_utc, approval.expires_at_utc) if term is not None]
+    return msgspec.structs.replace(
+        _release(entry, 0),
+        model_version=approval.model_version,
+        greatest_share=min(entry.decision.greatest_share, approval.greatest_share),
+        expires_at_utc=min(terms, key=utc, default=None),
     )

@@ -26,6 +26,7 @@ from lake.tables import (
     labels_schema,
     predictions_schema,
 )
+from lake.trust import Trust
 from tests.scenario import USE_CASE, decision, parcel_schema
 
 CHAMPION, CHALLENGER = "a" * 64, "b" * 64
@@ -162,7 +163,7 @@ def write_releases(home: Home) -> None:
     """The champion and the challenger, released before the log begins, and a plan that gives the challenger a fifth."""
     key = PlatformKey.read_or_make(home.keys)
     store = DocumentStore(home.lake)
-    ledger = Ledger(store, USE_CASE, key.trust)
+    ledger = Ledger(store, USE_CASE, Trust.in_key(key))
     ledger.append(decision(package_digest=CHAMPION), "ada", "2013-06-30T00:00:00+00:00", key)
     challenger = decision(role="challenger", arm="challenger", package_digest=CHALLENGER)
     ledger.append(challenger, "ada", "2013-06-30T01:00:00+00:00", key)

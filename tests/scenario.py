@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from lake.decision import Decision
 from lake.decoder import Decoder
 from lake.input_schema import Field, InputSchema
-from lake.ledger import Decision
 from lake.package import Manifest
+from lake.policy import BUILT_IN
 from lake.predictions import LabelRecord, PredictionRecord
 
 USE_CASE = "late_parcel"
@@ -131,7 +132,7 @@ def decision(**changes: Any) -> Decision:
         "package_digest": "a" * 64,
         "evaluation_id": EVALUATION_ID,
         "release_standard_digest": "5" * 64,
-        "policy_digest": "0" * 64,
+        "policy_digest": BUILT_IN.digest,
         "approver": "ada",
         "reason": "better on every slice",
         **changes,

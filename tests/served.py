@@ -13,14 +13,16 @@ import uvicorn
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from lake.decision import DecisionKind, Role
 from lake.documents import DocumentStore
 from lake.errors import SettingError
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.ledger import DecisionKind, Entry, Ledger, Role
+from lake.ledger import Entry, Ledger
 from lake.listener import bind
 from lake.package import seal
 from lake.signatures import PlatformKey
+from lake.trust import Trust
 from tests.parcel_log import FEATURES, LOG_FROM, manifest, parcels_sent
 from tests.scenario import USE_CASE, decision, parcel, parcel_schema
 
@@ -86,7 +88,7 @@ class Approver:
 
     def decide(self, kind: DecisionKind, package: str, arm: str = "champion", role: Role | None = None, **facts: Any) -> Entry:
         """Record a decision about a package; the arms champion and challenger have the role of their name."""
-        ledger = Ledger(self.store, USE_CASE, self._key.trust)
+        ledger = Ledger(self.store, USE_CASE, Trust.in_key(self._key))
         ledger.poll()
         seq = ledger.head.seq + 1
         taken = decision(

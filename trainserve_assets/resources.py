@@ -7,10 +7,9 @@ from pydantic import Field
 
 from lake.delta import Table
 from lake.documents import DocumentStore
-from lake.errors import SettingError
 from lake.home import Home
 from lake.ledger import Ledger
-from lake.signatures import Trust
+from lake.trust import Trust
 
 
 class LakeResource(dg.ConfigurableResource[None]):
@@ -38,11 +37,7 @@ class LakeResource(dg.ConfigurableResource[None]):
     def ledger(self, use_case: str) -> Ledger:
         """The verified ledger of a use case, read to its end. Before the first release it is empty."""
         home = self.home
-        try:
-            trust = Trust.read(home.keys)
-        except SettingError:  # no key was made yet: whatever stands in a ledger now is signed by nobody we trust
-            trust = Trust({})
-        ledger = Ledger(self.store, use_case, trust, home.heads)
+        ledger = Ledger(self.store, use_case, Trust.read(home), home.heads)
         ledger.poll()
         return ledger
 

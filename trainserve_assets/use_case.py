@@ -8,7 +8,7 @@ import msgspec
 from checks.release_standard import Gate
 from lake.documents import StrictDocument
 from lake.errors import SettingError
-from lake.evaluation import RiskTier
+from lake.decision import RiskTier
 from lake.input_schema import InputSchema
 
 Trainer = Literal["catboost", "hist_gradient_boosting", "logistic_regression", "linear_regression"]

@@ -14,8 +14,3 @@ def unreleased_version(use_case: UseCase, candidate: Candidate, package: Package
     data = f"{manifest.dataset_version}.{use_case.split.version}"
     return f"{candidate.name} 0.{manifest.input_schema_version}.{candidate.revision}-{data}"
 
-
-def released_version(version: str, release: int) -> str:
-    """The same version as the release of this number, counted from 1."""
-    name, _, numbers = version.rpartition(" ")
-    return f"{name} {release}.{numbers.partition('.')[2]}"

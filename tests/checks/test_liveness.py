@@ -12,6 +12,7 @@ from lake.documents import DocumentStore
 from lake.home import Home
 from lake.ledger import Entry, Ledger
 from lake.signatures import PlatformKey
+from lake.trust import Trust
 from tests.scenario import USE_CASE, decision
 
 FIRST, SECOND = "a" * 64, "b" * 64
@@ -23,7 +24,7 @@ NOON = START + timedelta(hours=12)
 def entries(home: Home) -> Sequence[Entry]:
     """The first package is the champion from midnight, the second is the challenger from one and the champion from six."""
     key = PlatformKey.read_or_make(home.keys)
-    ledger = Ledger(DocumentStore(home.lake), USE_CASE, key.trust)
+    ledger = Ledger(DocumentStore(home.lake), USE_CASE, Trust.in_key(key))
     events: list[tuple[int, dict[str, Any]]] = [
         (0, {"package_digest": FIRST}),
         (1, {"package_digest": SECOND, "role": "challenger", "arm": "challenger"}),

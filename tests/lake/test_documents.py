@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.documents import DocumentStore, StrictDocument, canonical, sha256, write_file
-from lake.errors import Conflict, NotFound
+from lake.errors import Conflict, NotFound, Unavailable
 from lake.home import Home
 
 
@@ -137,6 +137,45 @@ def test_a_store_may_be_a_bucket_behind_the_same_verbs() -> None:
     with pytest.raises(Conflict):
         store.put_new("a/2.json", b"3")
     assert (store.names("a"), store.folders(), store.find("a/3.json")) == (["1.json", "2.json"], ["a"], None)
+
+
+def test_a_lake_that_is_away_is_made_by_nobody_who_only_reads_it(home: Home) -> None:
+    lake = Path(home.lake)
+    store = DocumentStore(home.lake, make=False)
+
+    for access in (
+        lambda: store.get("a/1.json"),
+        lambda: store.find("a/1.json"),
+        lambda: store.names("a"),
+        lambda: store.put("a/1.json", b"1"),
+        lambda: store.put_new("a/1.json", b"1"),
+    ):
+        with pytest.raises(Unavailable, match="its folder is not there"):
+            access()
+    assert not lake.exists()
+
+
+def test_a_lake_that_comes_and_goes_answers_while_it_is_there(home: Home) -> None:
+    lake, away = Path(home.lake), home.root / "away"
+    store = DocumentStore(home.lake, make=False)
+    DocumentStore(home.lake).put("a/1.json", b"1")
+
+    for _ in range(2):
+        assert store.get("a/1.json") == b"1"
+        lake.rename(away)
+        with pytest.raises(Unavailable):
+            store.get("a/1.json")
+        assert not lake.exists()
+        away.rename(lake)
+
+
+def test_a_writer_makes_no_second_lake_where_the_first_was(home: Home, store: DocumentStore) -> None:
+    Path(home.lake).rename(home.root / "away")
+
+    for write in (store.put, store.put_new):
+        with pytest.raises(Unavailable):
+            write("a/1.json", b"1")
+    assert not Path(home.lake).exists()
 
 
 def test_a_replaced_file_is_never_seen_in_part(tmp_path: Path) -> None:

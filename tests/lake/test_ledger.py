@@ -9,11 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 
+from lake.decision import DECISION_TYPE
 from lake.documents import DocumentStore, canonical, sha256
 from lake.errors import Conflict, VerificationError
+from lake.heads import Head
 from lake.home import Home
-from lake.ledger import DECISION_TYPE, EVENT_TYPE, Event, Head, Ledger
-from lake.signatures import PlatformKey
+from lake.ledger import Event, Ledger
+from lake.signatures import PlatformKey, opened
+from lake.trust import EVENT_TYPE, Trust
 from tests.scenario import USE_CASE, decision
 
 KEY = PlatformKey(CryptoSigner.generate_ed25519())
@@ -22,7 +25,7 @@ AT = "2026-01-01T00:00:00.000Z"
 
 def ledger(home: Home, *, heads: bool = True, use_case: str = USE_CASE) -> Ledger:
     """A reader that has just started, and has read nothing yet."""
-    return Ledger(DocumentStore(home.lake), use_case, KEY.trust, home.heads if heads else None)
+    return Ledger(DocumentStore(home.lake), use_case, Trust.in_key(KEY), home.heads if heads else None)
 
 
 def recorded(home: Home, events: int) -> Ledger:
@@ -51,7 +54,7 @@ def statement(home: Home, **changes: Any) -> dict[str, Any]:
     elsewhere = Home.at(home.root / "elsewhere")
     writer = ledger(elsewhere)
     event = writer.append(decision(**changes), "ada", AT, KEY).event
-    found: dict[str, Any] = msgspec.json.decode(KEY.trust.open(event.decision, DECISION_TYPE, "it"))
+    found: dict[str, Any] = msgspec.json.decode(opened(event.decision, DECISION_TYPE, {KEY.public.keyid: KEY.public}, "it")[0])
     file_of(elsewhere, 1).unlink()
     (elsewhere.heads / f"{USE_CASE}.json").unlink()
     return found
@@ -170,7 +173,7 @@ def test_another_ledger_in_its_place_is_refused_although_the_platform_signed_it(
 
 def test_an_event_that_a_foreign_key_signed_is_refused(home: Home) -> None:
     foreign = PlatformKey(CryptoSigner.generate_ed25519())
-    writer = Ledger(DocumentStore(home.lake), USE_CASE, foreign.trust)
+    writer = Ledger(DocumentStore(home.lake), USE_CASE, Trust.in_key(foreign))
     writer.append(decision(), "mallory", AT, foreign)
 
     with pytest.raises(VerificationError, match="no valid signature"):
@@ -199,7 +202,11 @@ def test_a_decision_is_accepted_once(home: Home) -> None:
     [
         ({"seq": 2}, "found event 2, expected event 1"),
         ({"previous": "1" * 64}, "found a link to 111111111111"),
-        ({"decision": {}}, "no valid signature"),
+        ({"decision": {}}, "no signed envelope"),
+        ({"identity": "signed"}, "found identity 'signed'"),
+        ({"at_utc": "soon"}, "unreadable"),
+        ({"at_utc": "2026-01-01T00:00:00"}, "does not say its offset from UTC"),
+        ({"at_utc": "2999-01-01T00:00:00Z"}, "one not after this machine's clock"),
     ],
 )
 def test_a_signed_event_that_does_not_fit_its_place_is_refused(home: Home, event: dict[str, Any], complaint: str) -> None:

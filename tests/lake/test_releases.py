@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.ledger import Entry, Event
-from lake.releases import Live, fold, next_version
+from lake.releases import Live, fold, released_version
+from lake.times import utc
 from tests.scenario import decision
 
 PACKAGES = tuple(letter * 64 for letter in "abcd")
@@ -113,10 +115,28 @@ def test_a_rejection_changes_nothing() -> None:
 
 
 def test_only_approvals_are_counted_by_the_version() -> None:
-    decided = entries(approve(A), {**approve(B), "decision": "reject"}, approve(B), roll_back(A), revoke(B))
+    version = {"model_version": "trees 0.2.1-7.1"}
+    decided = [approve(A) | version, {**approve(B), "decision": "reject"}, approve(B) | version]
+    rolled_back = [*decided, roll_back(A) | version]
 
-    assert next_version([]) == 1
-    assert next_version(decided) == 3
+    assert [release.model_version for release in fold(entries(*decided)).releases.values()] == ["trees 2.2.1-7.1"]
+    assert [release.model_version for release in fold(entries(*rolled_back)).releases.values()] == ["trees 1.2.1-7.1"]
+    assert released_version("unversioned", 3) == "unversioned"
+
+
+def test_a_roll_back_never_lasts_longer_nor_reaches_further_than_the_approval() -> None:
+    [first, second, again] = entries(approve(A) | {"greatest_share": 0.2}, approve(B), roll_back(A))
+    terms = [
+        msgspec.structs.replace(first, expires_at_utc="2026-02-01T00:00:00Z"),
+        second,
+        msgspec.structs.replace(again, expires_at_utc="2026-03-01T00:00:00Z"),
+    ]
+    champion = fold(terms).champion
+
+    assert champion is not None
+    assert (champion.expires_at_utc, champion.greatest_share) == ("2026-02-01T00:00:00Z", 0.2)
+    assert champion.expired(utc("2026-02-01T00:00:00Z"))
+    assert not champion.expired(utc("2026-01-31T23:59:59Z"))
 
 
 DECISIONS = st.lists(

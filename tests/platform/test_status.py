@@ -9,6 +9,7 @@ from lake.documents import DocumentStore
 from lake.home import Home
 from lake.ledger import Ledger
 from lake.signatures import PlatformKey
+from lake.trust import Trust
 from tests.scenario import decision
 from trainserve_assets.platform.processes import trainserve_command
 
@@ -26,7 +27,7 @@ def status(home: Home) -> tuple[int, str]:
 def released(home: Home, store: DocumentStore) -> Ledger:
     """A champion and a challenger of the flights, as the ledger has them."""
     key = PlatformKey.read_or_make(home.keys)
-    ledger = Ledger(store, FLIGHTS, key.trust, home.heads)
+    ledger = Ledger(store, FLIGHTS, Trust.in_key(key), home.heads)
     for arm, digest in (("champion", "a" * 64), ("challenger", "b" * 64)):
         approval = decision(use_case=FLIGHTS, arm=arm, role=arm, package_digest=digest, model_version=f"{arm} 1.0.0")
         ledger.append(approval, "ada", "2026-01-02T03:04:05Z", key)

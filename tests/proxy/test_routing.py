@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.ledger import Role
+from lake.decision import Role
 from lake.parameters import Arm, Parameters
 from lake.releases import Live, Release
 from proxy.routing import choose
@@ -26,7 +26,7 @@ def release(arm: str, role: Role = "challenger", greatest_share: float = 1.0) ->
         package_digest="a" * 64,
         evaluation_id="e" * 64,
         model_version=f"{USE_CASE} 1.0.0",
-        approver="ada",
+        approvers=("ada",),
         identity="claimed",
         greatest_share=greatest_share,
         expires_at_utc=None,

@@ -9,6 +9,7 @@ from lake.home import Home
 from lake.ledger import Ledger
 from lake.parameters import Arm, Parameters, publish_parameters
 from lake.signatures import PlatformKey
+from lake.trust import Trust
 from tests.parcel_log import (
     LOG_FROM,
     answers,
@@ -233,7 +234,7 @@ def test_the_share_that_a_release_allows_at_most_is_part_of_the_plan(home: Home,
     write_releases(home)
     key = PlatformKey.read_or_make(home.keys)
     platform = Platform(home, instance)
-    ledger = Ledger(platform.lake.store, USE_CASE, key.trust)
+    ledger = Ledger(platform.lake.store, USE_CASE, Trust.in_key(key))
     ledger.poll()
     capped = decision(role="challenger", arm="challenger", package_digest="b" * 64, greatest_share=0.05)
     ledger.append(capped, "ada", "2013-06-30T02:00:00+00:00", key)

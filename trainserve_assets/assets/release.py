@@ -16,8 +16,16 @@ from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 
 
+class WaiverConfig(dg.Config):
+    """A blocking gate that this release may fail."""
+
+    gate: str = Field(description="The gate's name")
+    reason: str = Field(description="Why it may fail this once")
+    expires_at_utc: str = Field(description="Until when, as 2027-01-31T00:00:00Z; the release lasts no longer")
+
+
 class ReleaseConfig(dg.Config):
-    """A decision. No field has a default: whoever launches this has said all of it."""
+    """A decision. What says what is decided has no default: whoever launches this has said all of it."""
 
     evaluation_id: str = Field(description="The evaluation that you decide on; copy it from the evaluation's metadata")
     decision: Literal["approve", "reject", "revoke", "roll back"] = Field(
@@ -30,6 +38,16 @@ class ReleaseConfig(dg.Config):
     arm: str = Field(description="The line of requests that it serves, as champion or challenger; a predictor serves one arm")
     approver: str = Field(description="Who decides; not who trained it")
     reason: str = Field(description="Why, for whoever reads the ledger later")
+    greatest_share: float | None = Field(
+        default=None, description="The greatest part of all requests that the operator may give it, above 0 to 1; nothing: 1"
+    )
+    expires_at_utc: str | None = Field(
+        default=None, description="When it expires, as 2027-01-31T00:00:00Z; nothing: as late as the risk tier allows"
+    )
+    waivers: list[WaiverConfig] = Field(default=[], description="Blocking gates that may fail this once, by name")
+    signatures: list[str] = Field(
+        default=[], description="Lines that `trainserve sign` printed, one for each approver or one that holds all"
+    )
 
 
 def release_definitions(use_case: UseCase) -> dg.Definitions:
@@ -67,11 +85,19 @@ def _entry_words(entry: Entry) -> dict[str, dg.MetadataValue]:
     decision = entry.decision
     return {
         "seq": dg.MetadataValue.int(entry.event.seq),
-        "decision": dg.MetadataValue.text(f"{decision.decision} by {decision.approver} ({decision.identity}): {decision.reason}"),
-        "model_version": dg.MetadataValue.text(decision.model_version),
+        "decision": dg.MetadataValue.text(f"{decision.decision}: {decision.reason}"),
+        "approved_by" if decision.decision == "approve" else "decided_by": dg.MetadataValue.text(_identity_words(entry)),
+        "launched_by": dg.MetadataValue.text(entry.event.launcher),
         "package_digest": dg.MetadataValue.text(decision.package_digest),
         "event_digest": dg.MetadataValue.text(entry.digest),
+        **({"waivers": dg.MetadataValue.json(msgspec.to_builtins(decision.waivers))} if decision.waivers else {}),
     }
+
+
+def _identity_words(entry: Entry) -> str:
+    if entry.event.identity == "signed":
+        return f"{' and '.join(entry.signers)}, proven by signature"
+    return f"{entry.decision.approver}; the name is claimed in the run's config, not proven by a signature"
 
 
 def _live_words(live: Live) -> dict[str, dg.MetadataValue]:
@@ -82,7 +108,8 @@ def _live_words(live: Live) -> dict[str, dg.MetadataValue]:
                 "role": release.role,
                 "model": release.model_version,
                 "since": release.at_utc,
-                "approved by": release.approver,
+                "approved by": f"{release.approver} ({release.identity})",
+                "until": release.expires_at_utc or "",
                 "event": release.seq,
                 "package": release.package_digest[:12],
             }

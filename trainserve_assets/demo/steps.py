@@ -14,8 +14,8 @@ from lake.evaluation import Evaluation, evaluations, read_evaluation
 from lake.ledger import Ledger
 from lake.releases import Live, fold
 from lake.shipper import backlog
-from lake.signatures import Trust
 from lake.tables import DATASET, EVALUATION, EXPERIMENT, FEEDBACK, RELEASE, WINDOWS
+from lake.trust import Trust
 from trainserve_assets.catalog import use_case
 from trainserve_assets.demo import USE_CASE
 from trainserve_assets.demo.record import ClientRecord
@@ -116,7 +116,7 @@ class Demonstration:
         store = DocumentStore(self._home.lake)
         if not store.names(f"{USE_CASE}/releases"):
             return Live({})
-        ledger = Ledger(store, USE_CASE, Trust.read(self._home.keys), self._home.heads)
+        ledger = Ledger(store, USE_CASE, Trust.read(self._home), self._home.heads)
         ledger.poll()
         return fold(ledger.entries)
 

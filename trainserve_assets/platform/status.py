@@ -10,8 +10,8 @@ from lake.home import Home
 from lake.ledger import Ledger, is_begun
 from lake.releases import fold
 from lake.shipper import backlog
-from lake.signatures import Trust
 from lake.tables import LABELS, PREDICTIONS
+from lake.trust import Trust
 
 _IDENTITY = {"claimed": "[yellow]whose name is claimed, not proven by a signature[/]", "signed": "who signed it"}
 
@@ -40,7 +40,7 @@ def _live(home: Home, use_case: str) -> str:
     store = DocumentStore(home.lake)
     if not is_begun(store, use_case, home.heads):
         return f"{use_case}: nothing was ever released; materialize {use_case}/release in Dagit"
-    ledger = Ledger(store, use_case, Trust.read(home.keys), home.heads)
+    ledger = Ledger(store, use_case, Trust.read(home), home.heads)
     ledger.poll()
     lines = [f"[bold]{use_case}[/]: a ledger of {ledger.head.seq} events; chain and signatures hold"]
     for release in fold(ledger.entries).releases.values():
