@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from lake.documents import DocumentStore, StrictDocument, canonical, decoded
+from lake.documents import DocumentReader, DocumentStore, StrictDocument, canonical, decoded
 from lake.errors import NotFound, SettingError
 
 FieldType = Literal["category", "integer", "number", "boolean", "timestamp"]
@@ -170,13 +170,13 @@ def publish_input_schema(store: DocumentStore, schema: InputSchema) -> None:
         store.put(_path(schema.use_case), encoded)
 
 
-def find_input_schema(store: DocumentStore, use_case: str) -> InputSchema | None:
+def find_input_schema(store: DocumentReader, use_case: str) -> InputSchema | None:
     """The stored schema, or None before the first dataset."""
     encoded = store.find(_path(use_case))
     return None if encoded is None else decoded(encoded, f"the input schema of {use_case!r}", InputSchema)
 
 
-def read_input_schema(store: DocumentStore, use_case: str) -> InputSchema:
+def read_input_schema(store: DocumentReader, use_case: str) -> InputSchema:
     """The stored schema. Raises NotFound, saying that the dataset writes it."""
     schema = find_input_schema(store, use_case)
     if schema is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lake.documents import Document, DocumentStore, canonical, decoded, sha256
+from lake.documents import Document, DocumentReader, DocumentStore, canonical, decoded, sha256
 from lake.engines import Engine, engine_module
 from lake.errors import NotFound, SettingError, VerificationError
 from lake.input_schema import Task
@@ -22,7 +22,9 @@ class Manifest(Document, frozen=True, kw_only=True):
     """What the package is and what it came from. Holds no time, so that training again gives the same digest.
 
     `features` are the fields of the input schema that the model uses, in the order of its rows; `categories` lists,
-    for each field that the model takes as a category, the values it was trained on.
+    for each field that the model takes as a category, the values it was trained on. `trainer` is the way it was trained;
+    `example_key` the columns that its rows were sorted by, the event time first. Both are empty in the packages that were
+    sealed before a manifest had them.
     """
 
     use_case: str
@@ -32,12 +34,14 @@ class Manifest(Document, frozen=True, kw_only=True):
     features: tuple[str, ...]
     categories: dict[str, tuple[str, ...]]
     classes: tuple[str, ...] = ()
+    trainer: str = ""
     seed: int
     training_parameters: dict[str, Any]
     source_revision: str
     dataset_version: int
     dataset_digest: str
     split: dict[str, str]
+    example_key: tuple[str, ...] = ()
     input_schema_version: int
     library_versions: dict[str, str]
     format_version: int = 1
@@ -66,7 +70,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         module = engine_module(self.manifest.engine)
         engine = module.load(self.files[module.FILE], self.manifest)
         for sample in self.samples:
-            found = _exact(engine.scores([sample.row])[0])
+            found = exact(engine.scores([sample.row])[0])
             if found != sample.scores:
                 raise VerificationError(f"a sealed sample of package {self.digest[:12]}", str(found), str(sample.scores))
         return engine
@@ -77,27 +81,36 @@ def package_digest(files: Mapping[str, bytes]) -> str:
     return sha256("".join(f"{sha256(data)}  {name}\n" for name, data in sorted(files.items())).encode())
 
 
-def seal(store: DocumentStore, manifest: Manifest, model: object, rows: Sequence[Sequence[Any]]) -> Package:
-    """Write the package of a trained model with sealed samples of these rows, at least one. Safe to run twice."""
+def pack(manifest: Manifest, model: object, rows: Sequence[Sequence[Any]]) -> Package:
+    """The package of a trained model with sealed samples of these rows, at least one; it is written nowhere."""
     if not rows:
         raise SettingError("the rows to seal", "none", "at least one: they prove that the model is loaded as it was trained")
     module = engine_module(manifest.engine)
     data = module.save(model)
     engine = module.load(data, manifest)
-    samples = tuple(Sample(row=tuple(row), scores=_exact(engine.scores([row])[0])) for row in rows)
+    samples = tuple(Sample(row=tuple(row), scores=exact(engine.scores([row])[0])) for row in rows)
     files = {module.FILE: data, MANIFEST: canonical(manifest), SAMPLES: canonical(samples)}
-    digest = package_digest(files)
-    for name, content in files.items():
-        store.put(f"{manifest.use_case}/packages/{digest}/{name}", content)
-    return open_package(store, manifest.use_case, digest)
+    return _read(package_digest(files), files)
 
 
-def open_package(store: DocumentStore, use_case: str, digest: str) -> Package:
+def put_package(store: DocumentStore, package: Package) -> None:
+    """Write a package into the lake. Safe to run twice."""
+    for name, content in package.files.items():
+        store.put(f"{package.manifest.use_case}/packages/{package.digest}/{name}", content)
+
+
+def seal(store: DocumentStore, manifest: Manifest, model: object, rows: Sequence[Sequence[Any]]) -> Package:
+    """Write the package of a trained model with sealed samples of these rows, at least one. Safe to run twice."""
+    put_package(store, package := pack(manifest, model, rows))
+    return open_package(store, manifest.use_case, package.digest)
+
+
+def open_package(store: DocumentReader, use_case: str, digest: str) -> Package:
     """Read a package and check every byte against its digest. Raises NotFound, VerificationError."""
     folder = f"{use_case}/packages/{digest}"
     names = store.names(folder)
     if not names:
-        raise NotFound("package", digest, f"Expected it in {store.root}/{folder}.")
+        raise NotFound("package", digest, f"Expected it in the lake, in {folder}.")
     files = {name: store.get(f"{folder}/{name}") for name in names}
     found = package_digest(files)
     if found != digest:
@@ -105,16 +118,21 @@ def open_package(store: DocumentStore, use_case: str, digest: str) -> Package:
     missing = {MANIFEST, SAMPLES} - set(names)
     if missing:
         raise VerificationError(f"package {digest[:12]}", f"the files {names}", f"also {sorted(missing)}")
-    manifest = decoded(files[MANIFEST], f"the manifest of package {digest[:12]}", Manifest)
-    if manifest.use_case != use_case:
-        raise VerificationError(f"package {digest[:12]}", f"a model of {manifest.use_case!r}", f"one of {use_case!r}")
+    package = _read(digest, files)
+    if package.manifest.use_case != use_case:
+        raise VerificationError(f"package {digest[:12]}", f"a model of {package.manifest.use_case!r}", f"one of {use_case!r}")
+    return package
+
+
+def _read(digest: str, files: dict[str, bytes]) -> Package:
     return Package(
         digest=digest,
         files=files,
-        manifest=manifest,
+        manifest=decoded(files[MANIFEST], f"the manifest of package {digest[:12]}", Manifest),
         samples=decoded(files[SAMPLES], f"the samples of package {digest[:12]}", tuple[Sample, ...]),
     )
 
 
-def _exact(scores: Sequence[float]) -> tuple[str, ...]:
+def exact(scores: Sequence[float]) -> tuple[str, ...]:
+    """Scores as hexadecimal floats, which are equal only where every bit is."""
     return tuple(score.hex() for score in scores)

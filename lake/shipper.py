@@ -48,7 +48,7 @@ class Shipper:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._store = DocumentStore(home.lake)
+        self._store = DocumentStore(home.lake, make=False)
 
     def run(self, stopped: threading.Event, interval_s: float = 1.0) -> None:
         """Ship until stopped, then once more. A failure is logged and tried again, with growing pauses."""

@@ -15,7 +15,7 @@ from lake.input_schema import InputSchema, find_input_schema
 from lake.ledger import Ledger, is_begun
 from lake.parameters import Parameters, check_parameters, find_copy, find_parameters, keep_copy
 from lake.releases import Live, Release, fold, revoked
-from lake.signatures import Trust
+from lake.trust import Trust
 
 POLL_INTERVAL_S = 0.5
 # A predictor swaps within a poll of the ledger; for so long the release that was just replaced may still answer.
@@ -49,7 +49,7 @@ class Watch:
     def __init__(self, home: Home, parameters: Mapping[str, Parameters]) -> None:
         self.alarms: dict[str, str] = {}
         self._home = home
-        self._store = DocumentStore(home.lake)
+        self._store = DocumentStore(home.lake, make=False)
         self._ledgers: dict[str, Ledger] = {}
         self._states = {
             use_case: State(parameters=find_copy(home.copies, use_case) or document) for use_case, document in parameters.items()
@@ -122,7 +122,7 @@ class Watch:
         if ledger is None:
             if not is_begun(self._store, use_case, self._home.heads):
                 return  # no key to trust is needed yet
-            ledger = self._ledgers[use_case] = Ledger(self._store, use_case, Trust.read(self._home.keys), self._home.heads)
+            ledger = self._ledgers[use_case] = Ledger(self._store, use_case, Trust.read(self._home), self._home.heads)
         try:
             ledger.poll()
         finally:  # an entry that does not verify hides none of those before it

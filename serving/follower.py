@@ -9,7 +9,7 @@ from lake.errors import TrainServeError, Unavailable
 from lake.home import Home
 from lake.ledger import Ledger, is_begun
 from lake.releases import Release, fold, revoked
-from lake.signatures import Trust
+from lake.trust import Trust
 from serving.model import ReleasedModel
 
 POLL_INTERVAL_S = 0.5
@@ -30,7 +30,7 @@ class Follower:
         self.alarm: str | None = None
         self._home = home
         self._model: ReleasedModel | None = None
-        self._store = DocumentStore(home.lake)
+        self._store = DocumentStore(home.lake, make=False)
         self._ledger: Ledger | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -89,7 +89,7 @@ class Follower:
         if self._ledger is None:
             if not is_begun(self._store, self.use_case, self._home.heads):
                 return  # no key to trust is needed yet
-            self._ledger = Ledger(self._store, self.use_case, Trust.read(self._home.keys), self._home.heads)
+            self._ledger = Ledger(self._store, self.use_case, Trust.read(self._home), self._home.heads)
         try:
             self._ledger.poll()
         finally:  # an entry that does not verify hides none of those before it

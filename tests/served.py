@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
@@ -22,6 +21,7 @@ from lake.ledger import Entry, Ledger
 from lake.listener import bind
 from lake.package import seal
 from lake.signatures import PlatformKey
+from lake.times import now_utc, rfc3339
 from lake.trust import Trust
 from tests.parcel_log import FEATURES, LOG_FROM, manifest, parcels_sent
 from tests.scenario import USE_CASE, decision, parcel, parcel_schema
@@ -100,8 +100,7 @@ class Approver:
             model_version=f"{USE_CASE} {seq}.0.0",
             **facts,
         )
-        at_utc = datetime(2026, 1, 1, second=seq % 60, tzinfo=timezone.utc).isoformat()
-        return ledger.append(taken, "ada", at_utc, self._key)
+        return ledger.append(taken, "ada", rfc3339(now_utc()), self._key)
 
     def release(self, toy: Toy, arm: str = "champion", **facts: Any) -> str:
         """Seal and approve; returns the package's digest."""

@@ -122,7 +122,7 @@ def test_a_renamed_file_is_refused(home: Home, store: DocumentStore) -> None:
 
 
 def test_a_package_that_is_not_there_is_named(store: DocumentStore) -> None:
-    with pytest.raises(NotFound, match=f"no package '{'f' * 64}'.* Expected it in .*{USE_CASE}/packages"):
+    with pytest.raises(NotFound, match=f"no package '{'f' * 64}'.* Expected it in the lake, in {USE_CASE}/packages"):
         open_package(store, USE_CASE, "f" * 64)
 
 

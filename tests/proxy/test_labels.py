@@ -155,6 +155,7 @@ def test_a_label_is_of_the_use_cases_task(
     assert [label.label for label in labels(home)] == good
 
 
+@pytest.mark.usefixtures("store")
 def test_before_the_first_dataset_labels_are_not_taken(home: Home) -> None:
     with proxied(home, parameters({"champion": NOBODY})) as client:
         answer = deliver(client, {"request_id": REQUEST_ID, "label": 1})

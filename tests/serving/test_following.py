@@ -83,11 +83,22 @@ def test_before_a_release_there_is_no_answer_and_the_reason_is_named(approver: A
     assert client.get("/health/live").status_code == 200
 
 
-def test_an_empty_lake_is_no_error(start: Start) -> None:
+def test_an_empty_lake_is_no_error(start: Start, home: Home) -> None:
+    Path(home.lake).mkdir(parents=True)
     client = start()
 
     assert served(client) is None
     assert alarm(client) == "nothing is released on arm 'champion' of 'late_parcel'"
+
+
+def test_a_lake_that_is_away_at_the_start_is_not_made_and_is_followed_once_it_is_there(home: Home, start: Start) -> None:
+    client = start()
+
+    assert served(client) is None
+    assert alarm(client) == f"the lake at {home.lake} is not available: its folder is not there. Try again shortly."
+    assert not Path(home.lake).exists()
+    released = Approver(home).release(toy())
+    eventually(lambda: served(client) == released)
 
 
 def test_a_release_that_appears_is_served_without_a_restart(approver: Approver, start: Start) -> None:
