@@ -36,7 +36,7 @@ def opened_by_key(envelope: object, payload_type: str, what: str) -> bytes:
 def test_what_the_key_signed_is_opened_by_those_who_trust_it(home: Home) -> None:
     key = PlatformKey.read_or_make(home.keys)
 
-    assert opened(key.seal(b"payload", TYPE), TYPE, read_trusted(home.keys), "it") == (b"payload", {key.public.keyid})
+    assert opened(key.seal(b"payload", TYPE), TYPE, read_trusted(home.keys), "it") == (b"payload", frozenset({key.public.keyid}))
 
 
 def test_the_key_is_made_once_and_kept_from_everybody_else(home: Home) -> None:

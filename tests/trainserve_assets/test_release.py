@@ -14,7 +14,8 @@ from lake.ledger import Entry, Ledger
 from lake.releases import Live, fold
 from lake.tables import EVALUATION_SCHEMA
 from tests.parcel_training import Platform, failures, parcel_use_case
-from trainserve_assets.approval import Launch, Request, record
+from trainserve_assets.approval.draft import Request
+from trainserve_assets.approval.record import Launch, record
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.runs import USER_TAG
 

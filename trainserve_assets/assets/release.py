@@ -11,7 +11,8 @@ from pydantic import Field
 from lake.ledger import Entry
 from lake.releases import Live, fold
 from lake.tables import EVALUATION, RELEASE
-from trainserve_assets.approval import Launch, Request, record
+from trainserve_assets.approval.draft import Request
+from trainserve_assets.approval.record import Launch, record
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 

@@ -7,18 +7,20 @@ from datetime import datetime, timedelta
 from checks.release_standard import Gate, decide, standard_digest
 from lake.decision import DECISION_TYPE, Decision, Role, Waiver
 from lake.documents import DocumentStore
-from lake.errors import ReleaseRefused
+from lake.errors import ReleaseRefused, VerificationError
 from lake.evaluation import Evaluation, evaluations, read_evaluation
 from lake.ledger import CLOCK_TOLERANCE, Entry
+from lake.policy import PolicyVersion
 from lake.releases import Live, Release, fold
 from lake.signatures import opened
 from lake.times import rfc3339, utc
 from lake.trust import Trust
-from trainserve_assets.pasted import Pasted
+from trainserve_assets.approval.pasted import Pasted
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.runs import automation
 from trainserve_assets.use_case import UseCase
 
+_SIGN_AGAIN = "Sign the decision again with `trainserve sign`, and paste the whole line."
 ARM = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -103,40 +105,44 @@ def check_gates(gates: Sequence[Gate], evaluation: Evaluation, waivers: Sequence
         raise ReleaseRefused(f"{', '.join(needless)} passes and needs no waiver.", "Take the waiver out.")
 
 
-def check_policy(trust: Trust, decision: Decision, pasted: Pasted | None, at_utc: datetime) -> None:
-    """Approver, signatures and terms are what the policy in force asks for."""
+def check_terms(decision: Decision, at_utc: datetime) -> None:
+    """Share and term are ones that can be: a part of the requests, and a time still to come."""
     if not 0 < decision.greatest_share <= 1:
         raise ReleaseRefused(
             f"greatest_share is {decision.greatest_share:g}.", "It is a part of all requests: above 0, at most 1."
         )
     if decision.expires_at_utc is not None and _moment(decision.expires_at_utc, "expires_at_utc") <= at_utc:
         raise ReleaseRefused(f"expires_at_utc, {decision.expires_at_utc}, is over.", "Give a term that is still to come.")
-    version = trust.policy_at(at_utc)
-    signers: frozenset[str] = frozenset()
-    if pasted is not None:
-        if decision.sign_by_utc is None or _moment(decision.sign_by_utc, "sign_by_utc") < at_utc:
-            raise ReleaseRefused(
-                f"the signatures counted until {decision.sign_by_utc}, and it is {rfc3339(at_utc)}.",
-                "Sign the decision again with `trainserve sign`.",
-            )
-        keys = version.policy.keys_at(at_utc)
-        unknown = sorted(one["keyid"][:12] for one in pasted.envelope["signatures"] if one["keyid"] not in keys)
-        if unknown:
-            raise ReleaseRefused(
-                f"key {unknown[0]} is no approver's key that counts today.", "See approvers.yaml: who has which key, until when."
-            )
-        _, keyids = opened(
-            pasted.envelope, DECISION_TYPE, {keyid: key for keyid, (_, key) in keys.items()}, "the pasted signature"
-        )
-        wrong = sorted(keys[one["keyid"]][0].name for one in pasted.envelope["signatures"] if one["keyid"] not in keyids)
-        if wrong:
-            raise ReleaseRefused(
-                f"the signature of {wrong[0]} is not over this decision.", "Sign it again and paste the whole line."
-            )
-        signers = frozenset(keys[keyid][0].name for keyid in keyids)
-    problems = list(version.policy.problems(decision, signers))
+
+
+def find_signers(policy: PolicyVersion, pasted: Pasted | None, at_utc: datetime) -> frozenset[str]:
+    """The approvers whose signatures were pasted: each by a key that counts at this moment, over this very decision."""
+    if pasted is None:
+        return frozenset()
+    sign_by = pasted.decision.sign_by_utc
+    if sign_by is None or _moment(sign_by, "sign_by_utc") < at_utc:
+        raise ReleaseRefused(f"the signatures counted until {sign_by}, and it is {rfc3339(at_utc)}.", _SIGN_AGAIN)
+    keys = policy.policy.keys_at(at_utc)
+    given = [one["keyid"] for one in pasted.envelope["signatures"]]
+    for keyid in given:
+        if keyid not in keys:
+            words = f"key {keyid[:12]} is no approver's key that counts today."
+            raise ReleaseRefused(words, "`trainserve approvers show` says who has which key, until when.")
+    try:
+        _, valid = opened(pasted.envelope, DECISION_TYPE, {keyid: key for keyid, (_, key) in keys.items()}, "the signature")
+    except VerificationError:
+        valid = frozenset()
+    for keyid in given:
+        if keyid not in valid:
+            raise ReleaseRefused(f"the signature of {keys[keyid][0].name} is not over this decision.", _SIGN_AGAIN)
+    return frozenset(keys[keyid][0].name for keyid in valid)
+
+
+def check_policy(policy: PolicyVersion, decision: Decision, signers: frozenset[str]) -> None:
+    """Approver and signatures are what the policy in force asks for."""
+    problems = list(policy.policy.problems(decision, signers))
     if problems:
-        raise ReleaseRefused("; ".join(problems) + ".", _what_to_do(version.policy.version))
+        raise ReleaseRefused("; ".join(problems) + ".", _what_to_do(policy.policy.version))
 
 
 def check_arm(arm: str, role: Role, live: Live) -> None:

@@ -1,0 +1,164 @@
+"""`trainserve approvers`: the versions of `approvers.yaml`, proposed by one, signed by a quorum of those the last one names."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import cyclopts
+import msgspec
+from rich.console import Console
+
+from lake.approvers import Written, read_policies, read_written, signed, write_written
+from lake.decision import Role
+from lake.errors import SettingError
+from lake.home import Home
+from lake.passphrase import ask_passphrase
+from lake.policy import Approver, Key, Policy, PolicyVersion, policy_version
+from lake.signatures import ApproverKey
+from lake.times import now_utc, rfc3339, utc
+
+# A later version needs signatures before it is in force: until then everything is decided under the one before.
+TIME_TO_SIGN = timedelta(hours=1)
+
+approvers = cyclopts.App(name="approvers", help="Show, propose and sign versions of approvers.yaml.")
+
+
+@approvers.command
+def show() -> None:
+    """Say who may release, by which version of the policy, and what still waits for signatures."""
+    home = Home.from_environment()
+    policies = read_policies(home.approvers, home.heads)
+    console = _console()
+    console.print(f"{home.approvers}: {len(policies.versions) - 1} versions in force so far")
+    _print_policy(console, policies.newest)
+    if policies.pending is not None:
+        console.print(f"\n[yellow]Version {policies.pending.policy.version} waits: it has {policies.lacks}.[/]")
+        _print_policy(console, policies.pending)
+
+
+@approvers.command
+def propose(
+    *,
+    add: Sequence[str] = (),
+    retire: Sequence[str] = (),
+    role: Sequence[str] = (),
+    quorum: int | None = None,
+    expired: Literal["serve", "refuse"] | None = None,
+    valid_from: str | None = None,
+) -> None:
+    """Write the next version of the policy. The first counts at once, a later one when a quorum has signed it.
+
+    Parameters
+    ----------
+    add
+        `NAME=PUBLIC_KEY`: a new approver, or a new key of one, whose older keys end.
+    retire
+        The name of an approver whose keys end. What they signed while valid stays valid.
+    role
+        `ROLE=SIGNATURES`: how many signatures an approval in this role needs, as `champion=2`.
+    quorum
+        How many approvers must sign the version after this one.
+    expired
+        What predictors do with a release whose time is over.
+    valid_from
+        When this version is in force, as 2027-01-31T00:00:00Z: by default now, or in an hour when it has to be signed.
+
+    """
+    home = Home.from_environment()
+    policies = read_policies(home.approvers, home.heads)
+    if policies.pending is not None:
+        what = f"version {policies.pending.policy.version} of {home.approvers}"
+        raise SettingError(what, policies.lacks, "its signatures, or its removal, before another is proposed")
+    before = policies.newest
+    moment = _moment(valid_from, before)
+    people = {approver.name: approver for approver in before.policy.approvers}
+    for name in retire:
+        if name not in people:
+            raise SettingError("--retire", name, f"one of {sorted(people)}")
+        people[name] = _without_keys(people[name], moment)
+    for text in add:
+        name, _, public = text.partition("=")
+        former = _without_keys(people.get(name) or Approver(name=name), moment)
+        key = Key(public_key=public, valid_from_utc=moment)
+        people[name] = msgspec.structs.replace(former, keys=(*former.keys, key))
+    policy = msgspec.structs.replace(
+        before.policy,
+        version=before.policy.version + 1,
+        previous=before.digest if before.policy.version else None,
+        valid_from_utc=moment,
+        approvers=tuple(people.values()),
+        roles=before.policy.roles | dict(_signatures(text) for text in role),
+        quorum=quorum or before.policy.quorum,
+        expired=expired or before.policy.expired,
+    )
+    written = Written(policy=msgspec.to_builtins(policy))
+    policy_version(written.policy)
+    write_written(home.approvers, [*read_written(home.approvers), written])
+    _console().print(f"Version {policy.version} is written to {home.approvers}, in force from {rfc3339(moment)}.")
+    if policy.version > 1:
+        _console().print(f"It counts once {before.policy.quorum} of the approvers sign it: trainserve approvers sign KEY_FILE")
+
+
+@approvers.command
+def sign(key: Path) -> None:
+    """Sign the newest version with an approver's key.
+
+    Parameters
+    ----------
+    key
+        The file of the private key.
+
+    """
+    home = Home.from_environment()
+    written = read_written(home.approvers)
+    console = _console()
+    if written:
+        _print_policy(console, policy_version(written[-1].policy))
+    opened = ApproverKey.read(key.expanduser(), ask_passphrase(str(key)))
+    write_written(home.approvers, signed(written, opened, home.approvers))
+    policies = read_policies(home.approvers, home.heads)
+    console.print("Signed." if policies.pending is None else f"Signed. It has {policies.lacks}.")
+
+
+def _print_policy(console: Console, version: PolicyVersion) -> None:
+    policy = version.policy
+    console.print(f"version {policy.version}, in force from {rfc3339(policy.valid_from_utc)}, digest {version.digest[:12]}")
+    for approver in policy.approvers:
+        on = "all use cases" if "*" in approver.use_cases else ", ".join(approver.use_cases)
+        console.print(f"  {approver.name}: {', '.join(approver.roles)} of {on}")
+        for key in approver.keys:
+            until = "" if key.valid_until_utc is None else f" until {rfc3339(key.valid_until_utc)}"
+            console.print(f"    key {key.public_key} from {rfc3339(key.valid_from_utc)}{until}")
+    if not policy.approvers:
+        console.print("  anybody but the trainer, with a name that is claimed, not signed")
+    roles = ", ".join(f"{role} {count}" for role, count in policy.roles.items()) or "none by role"
+    tiers = ", ".join(f"{name} {tier.signatures} for {tier.lasts_days} days" for name, tier in policy.tiers.items())
+    console.print(f"  signatures: {roles}; by tier {tiers}; quorum {policy.quorum}; what expired: {policy.expired}")
+
+
+def _moment(text: str | None, before: PolicyVersion) -> datetime:
+    if text is None:
+        return now_utc() + (TIME_TO_SIGN if before.policy.version else timedelta())
+    try:
+        return utc(text)
+    except ValueError as error:
+        raise SettingError("--valid-from", text, "a time in UTC, as 2027-01-31T00:00:00Z") from error
+
+
+def _without_keys(approver: Approver, moment: datetime) -> Approver:
+    """The approver with every key ended at this moment, unless it ended before."""
+    keys = (msgspec.structs.replace(key, valid_until_utc=min(moment, key.valid_until_utc or moment)) for key in approver.keys)
+    return msgspec.structs.replace(approver, keys=tuple(keys))
+
+
+def _signatures(text: str) -> tuple[Role, int]:
+    name, _, count = text.partition("=")
+    try:
+        return msgspec.convert((name, int(count)), tuple[Role, int])
+    except ValueError as error:
+        raise SettingError("--role", text, "champion=N, challenger=N or shadow=N") from error
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
