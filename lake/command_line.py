@@ -24,6 +24,7 @@ def main() -> None:
         help="Train, release by hand, serve, log every answer, watch it.",
         version=version("trainserve"),
         result_action="return_value",
+        default_parameter=cyclopts.Parameter(negative=()),  # no --no-yes, no --empty-waive
     )
     _add_commands(app, with_descriptions=len(sys.argv) == 1 or sys.argv[1] in _HELP)
     try:

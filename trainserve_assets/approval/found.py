@@ -26,8 +26,11 @@ def find_evaluation(lake: LakeResource, named: str) -> Found:
     path = Path(named)
     if path.is_file():
         evaluation = decoded(path.read_bytes(), f"the evaluation in {path}", Evaluation)
-        if sha256(path.read_bytes()) != evaluation.evaluation_id:
-            raise VerificationError(str(path), "another text than the evaluation's own", "the file as it stands beside the report")
+        found = sha256(path.read_bytes())
+        if found != evaluation.evaluation_id:
+            raise VerificationError(
+                str(path), f"digest {found[:12]}", f"the file as it stands beside the report, {evaluation.evaluation_id[:12]}"
+            )
         return Found(use_case(evaluation.use_case), evaluation)
     if len(named) < SHORTEST:
         raise SettingError("the evaluation", named, f"its id, or at least the first {SHORTEST} characters of it")
