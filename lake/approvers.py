@@ -19,7 +19,10 @@ from lake.policy import BUILT_IN, PolicyVersion, policy_version
 from lake.signatures import ApproverKey, opened
 
 POLICY_TYPE = "application/vnd.trainserve.policy+json"
-_HEADER = "# Who may release, with which keys. Add a version with `trainserve approvers propose`; never edit one.\n"
+SEEN = ".approvers.json"  # no use case has such a name, so no ledger's head stands there
+_HEADER = (
+    "# Who may release, with which keys: `trainserve approvers propose` adds a version. Edit none that was signed or used.\n"
+)
 
 
 class Written(StrictDocument, frozen=True, kw_only=True):
@@ -51,7 +54,7 @@ def read_policies(path: Path, heads: Path | None = None) -> Policies:
     written = read_written(path)
     policies = _followed(written, path)
     if heads is not None:
-        _check_seen(policies, heads / "approvers.json", path)
+        _check_seen(policies, heads / SEEN, path)
     return policies
 
 

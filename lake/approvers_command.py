@@ -1,25 +1,26 @@
 """`trainserve approvers`: the versions of `approvers.yaml`, proposed by one, signed by a quorum of those the last one names."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import cyclopts
 import msgspec
+from cyclopts import Parameter
 from rich.console import Console
 
 from lake.approvers import Written, read_policies, read_written, signed, write_written
-from lake.decision import Role
 from lake.errors import SettingError
 from lake.home import Home
 from lake.passphrase import ask_passphrase
-from lake.policy import Approver, Key, Policy, PolicyVersion, policy_version
+from lake.policy import PolicyVersion, policy_version
+from lake.proposal import Proposal, proposed
 from lake.signatures import ApproverKey
 from lake.times import now_utc, rfc3339, utc
 
 # A later version needs signatures before it is in force: until then everything is decided under the one before.
 TIME_TO_SIGN = timedelta(hours=1)
+_NOTHING = Proposal()
 
 approvers = cyclopts.App(name="approvers", help="Show, propose and sign versions of approvers.yaml.")
 
@@ -38,29 +39,13 @@ def show() -> None:
 
 
 @approvers.command
-def propose(
-    *,
-    add: Sequence[str] = (),
-    retire: Sequence[str] = (),
-    role: Sequence[str] = (),
-    quorum: int | None = None,
-    expired: Literal["serve", "refuse"] | None = None,
-    valid_from: str | None = None,
-) -> None:
+def propose(proposal: Annotated[Proposal, Parameter(name="*")] = _NOTHING, *, valid_from: str | None = None) -> None:
     """Write the next version of the policy. The first counts at once, a later one when a quorum has signed it.
 
     Parameters
     ----------
-    add
-        `NAME=PUBLIC_KEY`: a new approver, or a new key of one, whose older keys end.
-    retire
-        The name of an approver whose keys end. What they signed while valid stays valid.
-    role
-        `ROLE=SIGNATURES`: how many signatures an approval in this role needs, as `champion=2`.
-    quorum
-        How many approvers must sign the version after this one.
-    expired
-        What predictors do with a release whose time is over.
+    proposal
+        What is to change.
     valid_from
         When this version is in force, as 2027-01-31T00:00:00Z: by default now, or in an hour when it has to be signed.
 
@@ -71,33 +56,14 @@ def propose(
         what = f"version {policies.pending.policy.version} of {home.approvers}"
         raise SettingError(what, policies.lacks, "its signatures, or its removal, before another is proposed")
     before = policies.newest
-    moment = _moment(valid_from, before)
-    people = {approver.name: approver for approver in before.policy.approvers}
-    for name in retire:
-        if name not in people:
-            raise SettingError("--retire", name, f"one of {sorted(people)}")
-        people[name] = _without_keys(people[name], moment)
-    for text in add:
-        name, _, public = text.partition("=")
-        former = _without_keys(people.get(name) or Approver(name=name), moment)
-        key = Key(public_key=public, valid_from_utc=moment)
-        people[name] = msgspec.structs.replace(former, keys=(*former.keys, key))
-    policy = msgspec.structs.replace(
-        before.policy,
-        version=before.policy.version + 1,
-        previous=before.digest if before.policy.version else None,
-        valid_from_utc=moment,
-        approvers=tuple(people.values()),
-        roles=before.policy.roles | dict(_signatures(text) for text in role),
-        quorum=quorum or before.policy.quorum,
-        expired=expired or before.policy.expired,
-    )
+    policy = proposed(before, proposal, _moment(valid_from, before))
     written = Written(policy=msgspec.to_builtins(policy))
-    policy_version(written.policy)
     write_written(home.approvers, [*read_written(home.approvers), written])
-    _console().print(f"Version {policy.version} is written to {home.approvers}, in force from {rfc3339(moment)}.")
+    console = _console()
+    _print_policy(console, policy_version(written.policy))
+    console.print(f"Version {policy.version} is written to {home.approvers}.")
     if policy.version > 1:
-        _console().print(f"It counts once {before.policy.quorum} of the approvers sign it: trainserve approvers sign KEY_FILE")
+        console.print(f"It counts once {before.policy.quorum} of the approvers sign it: trainserve approvers sign KEY_FILE")
 
 
 @approvers.command
@@ -144,20 +110,6 @@ def _moment(text: str | None, before: PolicyVersion) -> datetime:
         return utc(text)
     except ValueError as error:
         raise SettingError("--valid-from", text, "a time in UTC, as 2027-01-31T00:00:00Z") from error
-
-
-def _without_keys(approver: Approver, moment: datetime) -> Approver:
-    """The approver with every key ended at this moment, unless it ended before."""
-    keys = (msgspec.structs.replace(key, valid_until_utc=min(moment, key.valid_until_utc or moment)) for key in approver.keys)
-    return msgspec.structs.replace(approver, keys=tuple(keys))
-
-
-def _signatures(text: str) -> tuple[Role, int]:
-    name, _, count = text.partition("=")
-    try:
-        return msgspec.convert((name, int(count)), tuple[Role, int])
-    except ValueError as error:
-        raise SettingError("--role", text, "champion=N, challenger=N or shadow=N") from error
 
 
 def _console() -> Console:

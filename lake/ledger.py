@@ -14,7 +14,7 @@ import msgspec
 
 from lake.decision import DECISION_TYPE, Decision, statement_bytes
 from lake.documents import Document, DocumentReader, DocumentStore, canonical, sha256
-from lake.errors import VerificationError
+from lake.errors import SettingError, TrainServeError, VerificationError
 from lake.heads import Head, keep_head, read_head
 from lake.policy import Policy
 from lake.signatures import PlatformKey
@@ -84,17 +84,21 @@ class Ledger:
         """Read and verify what is new; returns whether anything was.
 
         Raises VerificationError at the first entry that does not hold, and keeps those before it, so that no bad entry
-        hides a revocation. A ledger that is shorter or other than the one seen before adds nothing at all.
+        hides a revocation; so too with trusted files that cannot be read any more. A ledger that is shorter or other than
+        the one seen before adds nothing at all.
         """
-        self._trust.refresh()
+        failure: TrainServeError | None = None
+        try:
+            self._trust.refresh()
+        except (SettingError, VerificationError) as error:
+            failure = error
         seen = Head() if self._heads is None else read_head(self._heads)  # first: another reader of this home may be ahead
         entries = list(self.entries)
-        failure: VerificationError | None = None
         try:
             while (data := self._store.find(_path(self._use_case, len(entries) + 1))) is not None:
                 entries.append(self._verified(data, entries))
-        except VerificationError as error:
-            failure = error
+        except (SettingError, VerificationError) as error:
+            failure = failure or error
         self._check_seen_head(seen, entries, failure)
         grown = len(entries) > len(self.entries)
         self.entries = entries
@@ -173,7 +177,7 @@ class Ledger:
             expected = f"one not after this machine's clock, {rfc3339(now)} (set whichever clock is wrong)"
             raise VerificationError(what, f"the time {rfc3339(at)}", expected)
 
-    def _check_seen_head(self, seen: Head, entries: Sequence[Entry], failure: VerificationError | None) -> None:
+    def _check_seen_head(self, seen: Head, entries: Sequence[Entry], failure: TrainServeError | None) -> None:
         """Raises VerificationError unless these entries go on from the head seen before; `failure` is why there are no more."""
         what = f"the ledger of {self._use_case!r}"
         if seen.seq > len(entries):

@@ -104,8 +104,13 @@ class Policy(StrictDocument, frozen=True, kw_only=True):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise SettingError(f"{kind} of an approver", twice[0], "one that no other approver has")
-        if self.version and self.quorum > sum(bool(approver.keys) for approver in self.approvers):
-            raise SettingError("quorum", self.quorum, "at most as many as there are approvers with keys")
+        lasting = [approver for approver in self.approvers if any(key.valid_until_utc is None for key in approver.keys)]
+        if self.version and self.quorum > len(lasting):
+            raise SettingError("quorum", self.quorum, f"at most {len(lasting)}: so many approvers have keys that last")
+        for role, count in self.roles.items():
+            able = sum(role in approver.roles for approver in lasting)
+            if count > able:
+                raise SettingError(f"signatures for a {role}", count, f"at most {able}: so many approvers may give one")
         missing = sorted({"low", "medium", "high"} - set(self.tiers))
         if missing:
             raise SettingError("tiers", sorted(self.tiers), f"also {missing}")
