@@ -34,12 +34,12 @@ def examples(use_case: UseCase, history: pl.LazyFrame, feedback: pl.LazyFrame | 
     """
     schema = use_case.input_schema
     key = example_key(schema)
-    parts = [_typed(history, schema).filter(_time(use_case) < _start_of(use_case.history_until))]
+    parts = [_typed(history, schema).filter(_time(use_case) < start_of(use_case.history_until))]
     if feedback is not None:
         parts.append(_typed(feedback, schema).join(parts[0], on=key, how="anti", nulls_equal=True))
     together = (
         pl.concat(parts)
-        .filter(pl.col("label").is_not_null(), _time(use_case) >= _start_of(use_case.split.train_from))
+        .filter(pl.col("label").is_not_null(), _time(use_case) >= start_of(use_case.split.train_from))
         .with_columns(split=split_of(_time(use_case), use_case.split))
         .sort([*key, "label"], nulls_last=True)
         .collect()
@@ -56,9 +56,9 @@ def example_key(schema: InputSchema) -> list[str]:
 def split_of(time: pl.Expr, split: Split) -> pl.Expr:
     """Which split a row of this time is in: train, holdout, or later."""
     return (
-        pl.when(time < _start_of(split.holdout_from))
+        pl.when(time < start_of(split.holdout_from))
         .then(pl.lit("train"))
-        .when(time < _start_of(split.holdout_until))
+        .when(time < start_of(split.holdout_until))
         .then(pl.lit("holdout"))
         .otherwise(pl.lit("later"))
     )
@@ -77,6 +77,11 @@ def rows_of(frame: pl.DataFrame, features: tuple[str, ...]) -> list[tuple[Any, .
 def day_of(schema: InputSchema) -> pl.Expr:
     """The UTC day of a row's event time."""
     return pl.col(str(schema.event_time)).dt.date()
+
+
+def start_of(day: str) -> pl.Expr:
+    """The moment at which a day begins, in UTC."""
+    return pl.lit(day).str.to_datetime("%Y-%m-%d").cast(TIME)
 
 
 def _typed(rows: pl.LazyFrame, schema: InputSchema) -> pl.LazyFrame:
@@ -110,7 +115,3 @@ def _converts(found: pl.DataType, dtype: pl.DataType) -> bool:
 
 def _time(use_case: UseCase) -> pl.Expr:
     return pl.col(str(use_case.input_schema.event_time))
-
-
-def _start_of(day: str) -> pl.Expr:
-    return pl.lit(day).str.to_datetime("%Y-%m-%d").cast(TIME)

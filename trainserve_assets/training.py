@@ -1,11 +1,8 @@
 """Training a candidate: from the dataset's rows to a sealed package, and the note that says which package it is."""
 
-import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -16,9 +13,10 @@ from lake.delta import Table
 from lake.documents import Document, DocumentStore, canonical, decoded
 from lake.engines import Row, engine_module
 from lake.errors import NotFound, SettingError, VerificationError
-from lake.input_schema import InputSchema
-from lake.package import Manifest, Package, seal
-from trainserve_assets.examples import read_examples, rows_of
+from lake.input_schema import Task
+from lake.package import Manifest, Package, open_package, pack, put_package
+from trainserve_assets.examples import example_key, read_examples, rows_of
+from trainserve_assets.revision import source_revision
 from trainserve_assets.trainers import MOST_CATEGORIES, Lesson, Trained, train
 from trainserve_assets.use_case import Candidate, Split, UseCase
 
@@ -60,8 +58,8 @@ def train_candidate(store: DocumentStore, dataset: Table, use_case: UseCase, can
     for split, frame in rows.items():
         if frame.is_empty():
             raise SettingError(f"split of {use_case.name!r}", f"no row in {split}", "rows in train and in holdout")
-    lesson = _lesson(use_case, rows["train"])
-    trained = train(candidate.trainer, lesson, candidate.parameters, candidate.seed)
+    lesson = lesson_of(use_case, rows["train"])
+    trained = train(candidate.trainer, lesson, as_stored(candidate.parameters), candidate.seed)
     manifest = Manifest(
         use_case=use_case.name,
         candidate=candidate.name,
@@ -70,28 +68,59 @@ def train_candidate(store: DocumentStore, dataset: Table, use_case: UseCase, can
         features=lesson.features,
         categories=dict(lesson.categories),
         classes=use_case.input_schema.classes,
+        trainer=candidate.trainer,
         seed=candidate.seed,
         training_parameters=trained.parameters,
         source_revision=source_revision(),
         dataset_version=dataset_version,
         dataset_digest=str(dataset.digest()),
         split=split_words(use_case.split),
+        example_key=tuple(example_key(use_case.input_schema)),
         input_schema_version=use_case.input_schema.version,
         library_versions={library: version(library) for library in trained.libraries},
     )
-    samples = _samples(rows["train"], lesson)
-    prove_equal(trained, manifest, [*samples, *rows_of(rows["holdout"], lesson.features)])
-    return seal(store, manifest, trained.model, samples), lesson
+    package = packed(trained, manifest, rows["train"], rows["holdout"])
+    put_package(store, package)
+    return open_package(store, use_case.name, package.digest), lesson
 
 
-def numbers(labels: pl.Series, schema: InputSchema) -> npt.NDArray[np.float64]:
+def as_stored(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as a manifest gives them back, where 3.0 is 3: trained with these, a model can be trained so again."""
+    stored: dict[str, Any] = msgspec.json.decode(canonical(parameters))
+    return stored
+
+
+def packed(trained: Trained, manifest: Manifest, known: pl.DataFrame, holdout: pl.DataFrame) -> Package:
+    """The package of a model, its samples from the rows it was trained on; written nowhere. Raises VerificationError."""
+    samples = _samples(known, manifest)
+    prove_equal(trained, manifest, [*samples, *rows_of(holdout, manifest.features)])
+    return pack(manifest, trained.model, samples)
+
+
+class Predicted(Protocol):
+    """What is predicted, as an input schema or a manifest says it."""
+
+    @property
+    def use_case(self) -> str:
+        """Whose label it is."""
+
+    @property
+    def task(self) -> Task:
+        """What kind of label it is."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of a multiclass label, in the order of its scores."""
+
+
+def numbers(labels: pl.Series, predicted: Predicted) -> npt.NDArray[np.float64]:
     """Labels as numbers: for a multiclass use case the position in the list of classes. Raises SettingError."""
-    if schema.task != "multiclass":
+    if predicted.task != "multiclass":
         return labels.to_numpy().astype(np.float64)
-    positions = {name: float(position) for position, name in enumerate(schema.classes)}
+    positions = {name: float(position) for position, name in enumerate(predicted.classes)}
     unknown = sorted(set(labels.unique()) - set(positions))
     if unknown:
-        raise SettingError(f"label of {schema.use_case!r}", unknown, f"one of the classes {list(schema.classes)}")
+        raise SettingError(f"label of {predicted.use_case!r}", unknown, f"one of the classes {list(predicted.classes)}")
     return labels.replace_strict(positions, return_dtype=pl.Float64).to_numpy()
 
 
@@ -100,40 +129,38 @@ def split_words(split: Split) -> dict[str, str]:
     return {name: str(value) for name, value in msgspec.structs.asdict(split).items()}
 
 
-def source_revision() -> str:
-    """The commit of the code that trains, with `-dirty` behind it when files differ from it; "unknown" without git."""
-    git = shutil.which("git")
-    if git is None:
-        return "unknown"
-    command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - nothing in it comes from outside
-    return done.stdout.strip() if done.returncode == 0 else "unknown"
-
-
-def _lesson(use_case: UseCase, frame: pl.DataFrame) -> Lesson:
+def lesson_of(use_case: UseCase, frame: pl.DataFrame) -> Lesson:
+    """What labelled rows teach by the use case as it is today. Raises SettingError."""
     schema = use_case.input_schema
-    categories = {}
-    for name in use_case.features:
-        if schema.field(name).type == "category":
-            categories[name] = tuple(frame[name].drop_nulls().unique().sort())
-            if len(categories[name]) > MOST_CATEGORIES:
-                found = f"{len(categories[name])} values"
-                raise SettingError(f"category {name!r} of {use_case.name!r}", found, f"at most {MOST_CATEGORIES} that occur")
+    categories = [name for name in use_case.features if schema.field(name).type == "category"]
+    return make_lesson(frame, use_case.features, categories, schema)
+
+
+def make_lesson(frame: pl.DataFrame, features: tuple[str, ...], categories: Iterable[str], predicted: Predicted) -> Lesson:
+    """What labelled rows teach. Raises SettingError when a category has too many values, or a label is no class."""
+    values = {}
+    for name in categories:
+        values[name] = tuple(frame[name].drop_nulls().unique().sort())
+        if len(values[name]) > MOST_CATEGORIES:
+            found = f"{len(values[name])} values"
+            raise SettingError(f"category {name!r} of {predicted.use_case!r}", found, f"at most {MOST_CATEGORIES} that occur")
     return Lesson(
-        task=schema.task,
-        features=use_case.features,
-        categories=categories,
-        rows=rows_of(frame, use_case.features),
-        labels=numbers(frame["label"], schema),
+        task=predicted.task,
+        features=features,
+        categories=values,
+        rows=rows_of(frame, features),
+        labels=numbers(frame["label"], predicted),
     )
 
 
-def _samples(frame: pl.DataFrame, lesson: Lesson) -> list[tuple[Any, ...]]:
+def _samples(frame: pl.DataFrame, manifest: Manifest) -> list[tuple[Any, ...]]:
     """Rows to seal: spread over the training rows, then one of nulls alone and one of categories never seen."""
     spread = np.linspace(0, frame.height - 1, min(SAMPLE_ROWS - 2, frame.height)).astype(int).tolist()
-    known = rows_of(frame[spread], lesson.features)
-    nulls = tuple(None for _ in lesson.features)
-    unseen = tuple(_UNSEEN if name in lesson.categories else value for name, value in zip(lesson.features, known[0], strict=True))
+    known = rows_of(frame[spread], manifest.features)
+    nulls = tuple(None for _ in manifest.features)
+    unseen = tuple(
+        _UNSEEN if name in manifest.categories else value for name, value in zip(manifest.features, known[0], strict=True)
+    )
     return [*known, nulls, unseen]
 
 
