@@ -20,6 +20,7 @@ from lake.errors import NotFound, SettingError, Unavailable, VerificationError
 from lake.home import Home
 from lake.times import Clock, now_utc, rfc3339, utc
 
+Source = Literal["lake", "copy"]
 GREATEST_COPY_AGE_S = 7 * 86_400.0
 # The copy of a package that is not needed any more is kept for so long after it was read: it may be rolled back to.
 LATELY = timedelta(days=1)
@@ -89,7 +90,7 @@ class CopiedLake:
         return names
 
     @property
-    def source(self) -> Literal["lake", "copy"]:
+    def source(self) -> Source:
         """Where the last document came from."""
         return "lake" if self.away is None else "copy"
 

@@ -87,6 +87,7 @@ class Unavailable(TrainServeError):
     """Something needed is away for now."""
 
     def __init__(self, what: str, why: str, do: str = "Try again shortly.") -> None:
+        self.why = why
         super().__init__(f"{what} is not available: {why.removesuffix('.')}. {do}")
 
 

@@ -6,9 +6,11 @@ from importlib.metadata import version
 
 from litestar import Litestar
 
+from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
 from lake.interface.documentation import api_documentation, documentation_assets
 from lake.interface.problems import EXCEPTION_HANDLERS
+from lake.times import Clock, now_utc
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.prediction import Predictor
@@ -20,9 +22,11 @@ DESCRIPTION = """Serves one arm of one use case, and only what a person released
 Errors are RFC 9457 problem documents that name every problem of a request."""
 
 
-def create_app(home: Home, use_case: str, arm: str) -> Litestar:
+def create_app(
+    home: Home, use_case: str, arm: str, *, greatest_copy_age_s: float = GREATEST_COPY_AGE_S, clock: Clock = now_utc
+) -> Litestar:
     """The application of the predictor of one arm."""
-    follower = Follower(home, use_case, arm)
+    follower = Follower(home, use_case, arm, greatest_copy_age_s, clock)
     metrics = Metrics(use_case, arm)
     release = version("trainserve")
 

@@ -1,18 +1,24 @@
 """Follows the ledger for one arm: loads what is released there, beside what it serves, then swaps one reference."""
 
 import asyncio
+import time
 
 import structlog
 
-from lake.documents import DocumentStore
-from lake.errors import TrainServeError, Unavailable
+from lake.copies import GREATEST_COPY_AGE_S, CopiedLake
+from lake.errors import TrainServeError, Unavailable, VerificationError
+from lake.expiry import APPROVE_AGAIN, ahead, refused, served_on
 from lake.home import Home
 from lake.ledger import Ledger, is_begun
-from lake.releases import Release, fold, revoked
+from lake.policy import BUILT_IN
+from lake.releases import Live, Release, fold, revoked
+from lake.times import Clock, now_utc
 from lake.trust import Trust
 from serving.model import ReleasedModel
 
 POLL_INTERVAL_S = 0.5
+# A revoked model answers while its replacement is loaded, for so long at most; nothing through the proxy, which withholds it.
+LONGEST_SWAP_S = 1.5
 
 log = structlog.get_logger(__name__)
 
@@ -24,34 +30,77 @@ class Follower:
     newer release does not verify, the model that was verified last goes on, unless its release was ended.
     """
 
-    def __init__(self, home: Home, use_case: str, arm: str) -> None:
+    def __init__(
+        self,
+        home: Home,
+        use_case: str,
+        arm: str,
+        greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
+        clock: Clock = now_utc,
+    ) -> None:
         self.use_case = use_case
         self.arm = arm
-        self.alarm: str | None = None
+        self.clock = clock
+        self.lake = CopiedLake(home, use_case, greatest_copy_age_s, clock)
+        self.policy = BUILT_IN.policy
+        self.unverified = False
         self._home = home
+        self._failure: str | None = None
         self._model: ReleasedModel | None = None
-        self._store = DocumentStore(home.lake, make=False)
+        self._ends_at: float | None = None
         self._ledger: Ledger | None = None
         self._task: asyncio.Task[None] | None = None
+        self._said: list[str] = []
 
     @property
     def model(self) -> ReleasedModel:
-        """What is served now. Raises Unavailable, saying why there is nothing."""
-        if self._model is None:
-            raise Unavailable(
-                f"model {self.use_case!r}", self.reason, "An approver releases one by materializing the release asset."
-            )
-        return self._model
-
-    @property
-    def reason(self) -> str:
-        """Why nothing is served."""
-        return self.alarm or f"nothing is released on arm {self.arm!r} of {self.use_case!r}"
+        """What is served now. Raises Unavailable, saying why there is nothing and what to do."""
+        judged = self.judged()
+        if isinstance(judged, Unavailable):
+            raise judged
+        return judged
 
     @property
     def current(self) -> ReleasedModel | None:
         """What is served now, or None."""
-        return self._model
+        judged = self.judged()
+        return None if isinstance(judged, Unavailable) else judged
+
+    @property
+    def release(self) -> Release | None:
+        """The release that is loaded, whether it may answer or not."""
+        return None if self._model is None else self._model.release
+
+    def judged(self) -> ReleasedModel | Unavailable:
+        """The model that may answer at this moment, or why none may."""
+        model, name = self._model, f"model {self.use_case!r}"
+        if model is None and self._failure is not None:
+            return Unavailable(name, self._failure, "It answers once that holds again.")
+        if model is None:
+            why = f"nothing is released on arm {self.arm!r} of {self.use_case!r}"
+            return Unavailable(name, why, "An approver releases one by materializing the release asset.")
+        if (too_old := self.lake.too_old()) is not None:
+            return Unavailable(name, too_old, "It answers again once the lake is back.")
+        if self._ends_at is not None and time.monotonic() > self._ends_at:
+            return Unavailable(name, f"release {model.release.seq} was revoked, and its replacement is still being loaded")
+        if (over := refused(model.release, self.policy, self.clock())) is not None:
+            return Unavailable(name, over, APPROVE_AGAIN)
+        return model
+
+    @property
+    def alarm(self) -> str | None:
+        """All that is wrong, although it may answer; None when nothing is."""
+        over = None if self._model is None else served_on(self._model.release, self.policy, self.clock())
+        alarms = dict.fromkeys(filter(None, (self._failure, *self.lake.alarms(), over)))
+        return "; ".join(alarms) or None
+
+    @property
+    def notice(self) -> str | None:
+        """That the release expires soon, or has expired and is served on."""
+        if self._model is None:
+            return None
+        release, now = self._model.release, self.clock()
+        return ahead(release, now) or served_on(release, self.policy, now)
 
     async def start(self) -> None:
         """Look once, then keep looking."""
@@ -65,20 +114,27 @@ class Follower:
 
     def look(self) -> None:
         """Read what is new in the ledger and serve what it says. What fails becomes the alarm, not an exception."""
+        failure: str | None = None
+        unverified = False
         try:
             self._advance()
         except (TrainServeError, OSError) as error:
-            self._sound(str(error))
+            failure, unverified = str(error), isinstance(error, VerificationError)
         except Exception as error:
             log.exception("unforeseen error", use_case=self.use_case, arm=self.arm)
-            self._sound(f"an error that was not foreseen: {error!r}")
-        else:
-            self.alarm = None
+            failure = f"an error that was not foreseen: {error!r}"
+        self._failure, self.unverified = failure, unverified
+        self._say()
 
-    def _sound(self, alarm: str) -> None:
-        if self.alarm != alarm:
-            log.error("ledger or release not usable", use_case=self.use_case, arm=self.arm, why=alarm)
-        self.alarm = alarm
+    def _say(self) -> None:
+        """Log what is wrong, and that a release expires, once when it begins."""
+        judged = self.judged()
+        refusal = judged.why if isinstance(judged, Unavailable) and self._model is not None else None
+        saying = [words for words in (refusal, self.alarm, self.notice) if words]
+        for words in saying:
+            if words not in self._said:
+                log.warning("expires" if words == self.notice else "alarm", use_case=self.use_case, arm=self.arm, why=words)
+        self._said = saying
 
     async def _follow(self) -> None:
         while True:
@@ -87,21 +143,41 @@ class Follower:
 
     def _advance(self) -> None:
         if self._ledger is None:
-            if not is_begun(self._store, self.use_case, self._home.heads):
+            if not is_begun(self.lake, self.use_case, self._home.heads):
                 return  # no key to trust is needed yet
-            self._ledger = Ledger(self._store, self.use_case, Trust.read(self._home), self._home.heads)
+            self._ledger = Ledger(self.lake, self.use_case, Trust.read(self._home), self._home.heads, self.clock)
         try:
             self._ledger.poll()
         finally:  # an entry that does not verify hides none of those before it
-            self._serve(fold(self._ledger.entries).on(self.arm), revoked(self._ledger.entries))
+            self.policy = self._ledger.policy
+            self._serve(fold(self._ledger.entries), revoked(self._ledger.entries))
 
-    def _serve(self, release: Release | None, revoked_packages: set[str]) -> None:
-        served = self._model
-        if served is not None and (release is None or served.release.package_digest in revoked_packages):
-            log.warning("stopped serving", arm=self.arm, ended_release=served.release.seq)
-            served = self._model = None
-        if release is not None and (served is None or served.release != release):
-            self._model = ReleasedModel.load(self._store, self.use_case, release)
+    def _serve(self, live: Live, revoked_packages: set[str]) -> None:
+        served, release = self._model, live.on(self.arm)
+        if release is None:
+            self._stop()
+        elif served is None or served.release != release:
+            ended = served is not None and served.release.package_digest in revoked_packages
+            self._ends_at = time.monotonic() + LONGEST_SWAP_S if ended else None
+            try:
+                self._model = ReleasedModel.load(self.lake, self.use_case, release)
+            except Exception:
+                if ended:
+                    self._stop()
+                raise
+            finally:
+                self._ends_at = None
             log.info(
-                "serving", arm=self.arm, version=release.model_version, release=release.seq, package=release.package_digest[:12]
+                "serving",
+                arm=self.arm,
+                version=release.model_version,
+                release=release.seq,
+                package=release.package_digest[:12],
+                source=self._model.source,
             )
+            self.lake.forget_packages({other.package_digest for other in live.releases.values()})
+
+    def _stop(self) -> None:
+        if self._model is not None:
+            log.warning("stopped serving", arm=self.arm, ended_release=self._model.release.seq)
+            self._model = None

@@ -1,8 +1,13 @@
 """What a predictor counts, for Prometheus."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import math
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from lake.copies import Source
+from lake.expiry import remaining_s
 from lake.interface.messages import InterfaceName
+from serving.follower import Follower
 
 _LATENCY_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
 
@@ -25,8 +30,25 @@ class Metrics:
         )
         rows = Counter("trainserve_predictor_rows", "Rows answered", [*labels], registry=self.registry)
         release = Gauge("trainserve_predictor_release_seq", "The release served, 0 for none", [*labels], registry=self.registry)
-        alarm = Gauge(
-            "trainserve_predictor_alarm", "1 while the ledger or a release is not usable", [*labels], registry=self.registry
+        alarm = Gauge("trainserve_predictor_alarm", "1 while readiness names an alarm", [*labels], registry=self.registry)
+        unverified = Gauge(
+            "trainserve_predictor_unverified", "1 while an event or a package does not verify", [*labels], registry=self.registry
+        )
+        expires = Gauge(
+            "trainserve_predictor_release_expires_seconds",
+            "Time until the release served expires, negative afterwards",
+            [*labels],
+            registry=self.registry,
+        )
+        reachable = Gauge("trainserve_predictor_lake_reachable", "1 while the lake answers", [*labels], registry=self.registry)
+        copy_age = Gauge(
+            "trainserve_predictor_copy_age_seconds", "Time since the lake was last reached", [*labels], registry=self.registry
+        )
+        source = Gauge(
+            "trainserve_predictor_package_source",
+            "1 for where the package served was read",
+            [*labels, "source"],
+            registry=self.registry,
         )
         interfaces: tuple[InterfaceName, ...] = ("predict", "infer")
         self.answered = {name: requests.labels(**labels, interface=name, outcome="answered") for name in interfaces}
@@ -36,3 +58,22 @@ class Metrics:
         self.rows = rows.labels(**labels)
         self.release_seq = release.labels(**labels)
         self.alarm = alarm.labels(**labels)
+        self.unverified = unverified.labels(**labels)
+        self.expires = expires.labels(**labels)
+        self.reachable = reachable.labels(**labels)
+        self.copy_age = copy_age.labels(**labels)
+        sources: tuple[Source, ...] = ("lake", "copy")
+        self.source = {name: source.labels(**labels, source=name) for name in sources}
+
+    def measure(self, follower: Follower) -> bytes:
+        """The page of all counters, with the gauges that are read only now."""
+        model, lake = follower.current, follower.lake.status()
+        self.release_seq.set(model.release.seq if model else 0)
+        self.expires.set(remaining_s(follower.release, follower.clock()))
+        self.alarm.set(follower.alarm is not None)
+        self.unverified.set(follower.unverified)
+        self.reachable.set(lake.reachable)
+        self.copy_age.set(math.nan if lake.copy_age_s is None else lake.copy_age_s)
+        for name, gauge in self.source.items():
+            gauge.set(model is not None and model.source == name)
+        return generate_latest(self.registry)

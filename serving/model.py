@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
+from lake.copies import CopiedLake, Source
 from lake.decoder import Decoder
-from lake.documents import DocumentStore
 from lake.engines import Row
 from lake.errors import VerificationError
 from lake.input_schema import InputSchema, read_input_schema
@@ -14,12 +14,21 @@ from lake.interface.messages import ModelMetadata, Provenance
 from lake.package import Package, open_package
 from lake.releases import Release
 
+IDENTITY_NOTES = {
+    "claimed": "The approver's name is claimed in the run's config, not proven by a signature.",
+    "signed": "Each of the approvers signed the decision with a key of their own.",
+}
+
 
 class ReleasedModel:
-    """One release of one package: its bytes verified, warmed up on its sealed samples to the bit."""
+    """One release of one package: its bytes verified, warmed up on its sealed samples to the bit.
 
-    def __init__(self, release: Release, package: Package, schema: InputSchema) -> None:
+    `source` is where they were read: in the lake, or in its local copy.
+    """
+
+    def __init__(self, release: Release, package: Package, schema: InputSchema, source: Source = "lake") -> None:
         self.release = release
+        self.source = source
         self.schema = schema
         self.decoder = Decoder(schema)
         self.name = schema.use_case
@@ -28,12 +37,12 @@ class ReleasedModel:
         self._row = _row_reader(package.manifest.features)
 
     @classmethod
-    def load(cls, store: DocumentStore, use_case: str, release: Release) -> "ReleasedModel":
+    def load(cls, lake: CopiedLake, use_case: str, release: Release) -> "ReleasedModel":
         """The model of a release. Raises VerificationError, NotFound, Unavailable; never gives one half verified."""
-        package = open_package(store, use_case, release.package_digest)
+        package = open_package(lake, use_case, release.package_digest)
         if package.manifest.use_case != use_case:
             raise VerificationError(f"package {package.digest[:12]}", f"use case {package.manifest.use_case!r}", repr(use_case))
-        return cls(release, package, read_input_schema(store, use_case))
+        return cls(release, package, read_input_schema(lake, use_case), lake.source)
 
     @property
     def engine(self) -> str:
@@ -56,8 +65,8 @@ class ReleasedModel:
             engine=self._engine.name,
         )
 
-    def metadata(self) -> ModelMetadata:
-        """What is served here, and on whose word."""
+    def metadata(self, notice: str | None) -> ModelMetadata:
+        """What is served here, on whose word and until when; `notice` is what there is to say of that."""
         release = self.release
         return ModelMetadata(
             name=self.name,
@@ -68,9 +77,12 @@ class ReleasedModel:
             package_digest=release.package_digest,
             engine=self._engine.name,
             approver=release.approver,
+            approvers=list(release.approvers),
             identity=release.identity,
+            identity_note=IDENTITY_NOTES[release.identity],
             released_at_utc=release.at_utc,
             expires_at_utc=release.expires_at_utc,
+            notice=notice,
             features=list(self._manifest.features),
             example={"records": [example_record(self.schema)]},
         )

@@ -6,9 +6,10 @@ import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from lake.errors import NotFound
+from lake.copies import LakeStatus, Source
+from lake.errors import NotFound, Unavailable
 from lake.interface.documentation import answer, problem
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
@@ -33,14 +34,21 @@ REFUSALS = {
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """`GET /health/ready`: what is loaded, or why nothing is; `alarm` says what is wrong although it answers."""
+    """`GET /health/ready`: what is served and whence, or why nothing is.
+
+    `alarm` says what is wrong although it answers, `notice` that the release expires soon.
+    """
 
     ready: bool
     arm: str
+    lake: LakeStatus
     release_seq: int | None = None
     model_version: str | None = None
     package_digest: str | None = None
+    package_source: Source | None = None
+    expires_at_utc: str | None = None
     alarm: str | None = None
+    notice: str | None = None
 
 
 def prediction_routes(predictor: Predictor) -> list[HTTPRouteHandler]:
@@ -81,8 +89,8 @@ def model_routes(follower: Follower, version: str) -> list[HTTPRouteHandler]:
 
     @get("/models/{name:str}", tags=["model"], responses=REFUSALS)
     async def model(name: FromPath[str]) -> ModelMetadata:
-        """What is served, who approved it, and an example to try."""
-        return served(name).metadata()
+        """What is served, who approved it, until when, and an example to try."""
+        return served(name).metadata(follower.notice)
 
     @get("/v2/models/{name:str}", tags=["model"], responses=REFUSALS)
     async def protocol_model(name: FromPath[str]) -> OipModelMetadata:
@@ -118,27 +126,28 @@ def operation_routes(follower: Follower, metrics: Metrics) -> list[HTTPRouteHand
     )
     async def ready() -> Response[Readiness]:
         """Whether a released model is loaded, which, and what is wrong."""
-        model = follower.current
-        if model is None:
-            return Response(Readiness(ready=False, arm=follower.arm, alarm=follower.reason), status_code=503)
+        model, lake = follower.judged(), follower.lake.status()
+        if isinstance(model, Unavailable):
+            return Response(Readiness(ready=False, arm=follower.arm, lake=lake, alarm=model.why), status_code=503)
         release = model.release
         return Response(
             Readiness(
                 ready=True,
                 arm=follower.arm,
+                lake=lake,
                 release_seq=release.seq,
                 model_version=release.model_version,
                 package_digest=release.package_digest,
+                package_source=model.source,
+                expires_at_utc=release.expires_at_utc,
                 alarm=follower.alarm,
+                notice=follower.notice,
             )
         )
 
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def prometheus() -> Response[bytes]:
         """Counters in Prometheus' text format."""
-        model = follower.current
-        metrics.release_seq.set(model.release.seq if model else 0)
-        metrics.alarm.set(follower.alarm is not None)
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(metrics.measure(follower), media_type=CONTENT_TYPE_LATEST)
 
     return [live, ready, prometheus]

@@ -12,6 +12,7 @@ import uvicorn
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from lake.approvers import Written, write_written
 from lake.decision import DecisionKind, Role
 from lake.documents import DocumentStore
 from lake.errors import SettingError
@@ -20,7 +21,7 @@ from lake.input_schema import publish_input_schema
 from lake.ledger import Entry, Ledger
 from lake.listener import bind
 from lake.package import seal
-from lake.signatures import PlatformKey
+from lake.signatures import ApproverKey, PlatformKey, public_text
 from lake.times import now_utc, rfc3339
 from lake.trust import Trust
 from tests.parcel_log import FEATURES, LOG_FROM, manifest, parcels_sent
@@ -72,10 +73,18 @@ class Approver:
     """
 
     def __init__(self, home: Home) -> None:
+        self._home = home
         self.store = DocumentStore(home.lake)
         self.toys: dict[str, Toy] = {}
         self._key = PlatformKey.read_or_make(home.keys)
         publish_input_schema(self.store, parcel_schema())
+
+    def make_policy(self, **facts: Any) -> None:
+        """Put the first policy in force, which names ada as its approver."""
+        key = ApproverKey.make(self._home.root / "ada.key", "a passphrase")
+        ada = {"name": "ada", "keys": [{"public_key": public_text(key.public), "valid_from_utc": "2020-01-01T00:00:00Z"}]}
+        policy = {"version": 1, "valid_from_utc": "2020-01-01T00:00:00Z", "approvers": [ada], **facts}
+        write_written(self._home.approvers, [Written(policy=policy)])
 
     def seal(self, toy: Toy) -> str:
         """Seal the toy; returns its package's digest."""
@@ -88,7 +97,8 @@ class Approver:
 
     def decide(self, kind: DecisionKind, package: str, arm: str = "champion", role: Role | None = None, **facts: Any) -> Entry:
         """Record a decision about a package; the arms champion and challenger have the role of their name."""
-        ledger = Ledger(self.store, USE_CASE, Trust.in_key(self._key))
+        trust = Trust.read(self._home)
+        ledger = Ledger(self.store, USE_CASE, trust)
         ledger.poll()
         seq = ledger.head.seq + 1
         taken = decision(
@@ -97,6 +107,7 @@ class Approver:
             arm=arm,
             role=role or arm,
             nonce=f"nonce {seq}",
+            policy_digest=trust.policy_at(now_utc()).digest,
             model_version=f"{USE_CASE} {seq}.0.0",
             **facts,
         )

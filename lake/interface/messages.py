@@ -99,7 +99,11 @@ class ServerMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """`GET /models/{name}`: what is served, on whose word, and an example to try."""
+    """`GET /models/{name}`: what is served, on whose word, until when, and an example to try.
+
+    `identity` is "signed" or "claimed", and `identity_note` says what that means; `notice` says that the release expires
+    soon, or has.
+    """
 
     name: str
     arm: str
@@ -109,9 +113,12 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     package_digest: str
     engine: str
     approver: str
+    approvers: list[str] = []
     identity: str
+    identity_note: str = ""
     released_at_utc: str
     expires_at_utc: str | None
+    notice: str | None = None
     features: list[str]
     example: dict[str, Any]
 

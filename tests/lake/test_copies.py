@@ -1,7 +1,7 @@
 """The copy answers while the lake is away, hides nothing while it is there, ages, and never stands in the way."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -10,28 +10,18 @@ from lake.copies import LATELY, CopiedLake
 from lake.documents import DocumentStore
 from lake.errors import NotFound, SettingError, Unavailable
 from lake.home import Home
+from tests.clocks import Hands
 from tests.scenario import USE_CASE
 
 EVENT = f"{USE_CASE}/releases/00000001.json"
 PACKAGE = f"{USE_CASE}/packages/{'a' * 64}"
 
 
-class Hands:
-    """A clock that goes where a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=timezone.utc)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, **span: float) -> None:
-        self.now += timedelta(**span)
-
-
 @pytest.fixture
 def hands() -> Hands:
-    return Hands()
+    hands = Hands()
+    hands.now = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    return hands
 
 
 @pytest.fixture

@@ -60,20 +60,26 @@ def test_an_alarm_is_a_metric_too(home: Home, approver: Approver) -> None:
 def test_readiness_names_the_release(client: Client) -> None:
     ready = client.get("/health/ready").json()
 
+    assert ready.pop("lake")["reachable"]
     assert ready == {
         "ready": True,
         "arm": "champion",
         "release_seq": 1,
         "model_version": f"{USE_CASE} 1.0.0",
         "package_digest": client.get(f"/models/{USE_CASE}").json()["package_digest"],
+        "package_source": "lake",
+        "expires_at_utc": client.get(f"/models/{USE_CASE}").json()["expires_at_utc"],
         "alarm": None,
+        "notice": None,
     }
 
 
 def test_the_model_says_who_approved_it_and_gives_an_example_that_works(client: Client) -> None:
     model = client.get(f"/models/{USE_CASE}").json()
 
-    assert (model["approver"], model["identity"], model["role"]) == ("ada", "claimed", "champion")
+    assert (model["approver"], model["approvers"], model["role"]) == ("ada", ["ada"], "champion")
+    assert (model["identity"], model["notice"]) == ("claimed", None)
+    assert model["identity_note"] == "The approver's name is claimed in the run's config, not proven by a signature."
     assert model["features"] == ["depot", "carrier", "weight_kg", "distance_km", "stops", "express"]
     assert client.post(PREDICT, json=model["example"]).status_code == 200
 
