@@ -6,6 +6,7 @@ import msgspec
 
 from lake.documents import Document, canonical
 from lake.errors import VerificationError
+from lake.times import utc
 
 DECISION_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -57,15 +58,26 @@ def statement_bytes(decision: Decision) -> bytes:
 
 
 def read_statement(payload: bytes, what: str) -> Decision:
-    """The decision in signed bytes. Raises VerificationError when its subjects are not what it decides on."""
+    """The decision in signed bytes.
+
+    Raises VerificationError when a term is no time, or when its subjects are not what it decides on.
+    """
     try:
         statement = msgspec.json.decode(payload)
         decision = msgspec.convert(statement["predicate"], Decision)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError) as error:
+        _check_moments(decision)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError, ValueError) as error:
         raise VerificationError(what, f"unreadable ({error})", "a statement about a release") from error
     if {**statement, "predicate": None} != {**_statement(decision), "predicate": None}:
         raise VerificationError(what, "subjects or types that its predicate does not name", "a statement about its decision")
     return decision
+
+
+def _check_moments(decision: Decision) -> None:
+    """Raises ValueError for a term that is no moment: nobody could say when it is over."""
+    for text in (decision.sign_by_utc, decision.expires_at_utc, *(waiver.expires_at_utc for waiver in decision.waivers)):
+        if text is not None:
+            utc(text)
 
 
 def _statement(decision: Decision) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from securesystemslib.signer import SSlibKey
 from lake.decision import Decision, DecisionKind, RiskTier, Role
 from lake.documents import StrictDocument, canonical, sha256
 from lake.errors import SettingError
-from lake.signatures import public_key
+from lake.signatures import public_key, public_text
 from lake.times import utc
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, le=100)]
+Name = Annotated[str, Meta(pattern=r"^\S(.*\S)?\Z")]
 ANY = "*"
 
 
@@ -49,11 +50,11 @@ class Key(StrictDocument, frozen=True, kw_only=True):
 class Approver(StrictDocument, frozen=True, kw_only=True):
     """A person who decides: for which use cases ("*": all) and roles. `logins` are the names an identity proxy gives them."""
 
-    name: str
+    name: Name
     keys: tuple[Key, ...] = ()
     use_cases: tuple[str, ...] = (ANY,)
     roles: tuple[Role, ...] = ("champion", "challenger", "shadow")
-    logins: tuple[str, ...] = ()
+    logins: tuple[Name, ...] = ()
 
     def may_decide(self, use_case: str, role: Role) -> bool:
         """Whether they may decide on this role of this use case."""
@@ -98,12 +99,14 @@ class Policy(StrictDocument, frozen=True, kw_only=True):
     platform: tuple[Key, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [name.casefold() for approver in self.approvers for name in {approver.name, *approver.logins}]
-        keys = [key.public_key for approver in self.approvers for key in approver.keys]
+        names = [name for approver in self.approvers for name in {one.casefold() for one in (approver.name, *approver.logins)}]
+        keys = [public_text(key.opened) for keys in (*(one.keys for one in self.approvers), self.platform) for key in keys]
         for kind, values in (("name or login", names), ("public_key", keys)):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
-                raise SettingError(f"{kind} of an approver", twice[0], "one that no other approver has")
+                raise SettingError(
+                    f"{kind} of an approver", twice[0], "one that is listed once: nobody else has it, nor the platform"
+                )
         lasting = [approver for approver in self.approvers if any(key.valid_until_utc is None for key in approver.keys)]
         if self.version and self.quorum > len(lasting):
             raise SettingError("quorum", self.quorum, f"at most {len(lasting)}: so many approvers have keys that last")
@@ -116,8 +119,12 @@ class Policy(StrictDocument, frozen=True, kw_only=True):
             raise SettingError("tiers", sorted(self.tiers), f"also {missing}")
 
     def needed(self, kind: DecisionKind, role: Role, tier: RiskTier) -> int:
-        """How many approvers must sign. In an incident one is enough: only an approval asks for all of them."""
-        asked = max(self.roles.get(role, 0), self.tiers[tier].signatures)
+        """How many approvers must sign. In an incident one is enough: only an approval asks for all of them.
+
+        A revocation takes a package off every arm, whatever role it names: it asks for what the strictest role does.
+        """
+        by_role = max([*self.roles.values(), 0]) if kind == "revoke" else self.roles.get(role, 0)
+        asked = max(by_role, self.tiers[tier].signatures)
         return asked if kind == "approve" else min(asked, 1)
 
     def find(self, name: str) -> Approver | None:

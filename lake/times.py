@@ -21,4 +21,7 @@ def utc(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} does not say its offset from UTC, as 2026-01-31T12:00:00Z does")
-    return moment.astimezone(timezone.utc)
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is before the first or after the last moment that UTC can write") from error

@@ -51,8 +51,9 @@ class Trust:
             self._stamp = stamp
 
     def policy_at(self, moment: datetime) -> PolicyVersion:
-        """The policy that was in force at this moment."""
-        return [version for version in self.policies.versions if version.policy.valid_from_utc <= moment][-1]
+        """The policy that was in force at this moment: the built-in one before all others."""
+        first, *later = self.policies.versions
+        return [first, *(version for version in later if version.policy.valid_from_utc <= moment)][-1]
 
     def open_event(self, envelope: Any, what: str) -> tuple[bytes, frozenset[str]]:
         """An event's bytes, and which of all platform keys signed them; `check_platform` judges the keys at its time."""
