@@ -22,9 +22,9 @@ class Manifest(Document, frozen=True, kw_only=True):
     """What the package is and what it came from. Holds no time, so that training again gives the same digest.
 
     `features` are the fields of the input schema that the model uses, in the order of its rows; `categories` lists,
-    for each field that the model takes as a category, the values it was trained on. `trainer` is the way it was trained;
-    `example_key` the columns that its rows were sorted by, the event time first. Both are empty in the packages that were
-    sealed before a manifest had them.
+    for each field that the model takes as a category, the values it was trained on. What training again goes by, and
+    older packages lack: `trainer`, the way it was trained; `float_parameters`, since JSON tells no 1.0 from 1; and
+    `example_key`, the columns that its rows were sorted by, the event time first.
     """
 
     use_case: str
@@ -37,6 +37,7 @@ class Manifest(Document, frozen=True, kw_only=True):
     trainer: str = ""
     seed: int
     training_parameters: dict[str, Any]
+    float_parameters: tuple[str, ...] = ()
     source_revision: str
     dataset_version: int
     dataset_digest: str

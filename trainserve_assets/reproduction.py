@@ -133,7 +133,9 @@ def train_again(manifest: Manifest, rows: Examples) -> Package:
     What training does not bear on (revision and libraries) is as the manifest says; all that it makes is made anew.
     """
     lesson = make_lesson(rows.known, manifest.features, manifest.categories, manifest)
-    trained = train(cast("Trainer", manifest.trainer), lesson, manifest.training_parameters, manifest.seed)
+    floats = manifest.float_parameters
+    parameters = {name: float(value) if name in floats else value for name, value in manifest.training_parameters.items()}
+    trained = train(cast("Trainer", manifest.trainer), lesson, parameters, manifest.seed)
     made = msgspec.structs.replace(
         manifest,
         engine=trained.engine,

@@ -1,6 +1,6 @@
 """Training a candidate: from the dataset's rows to a sealed package, and the note that says which package it is."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -59,7 +59,7 @@ def train_candidate(store: DocumentStore, dataset: Table, use_case: UseCase, can
         if frame.is_empty():
             raise SettingError(f"split of {use_case.name!r}", f"no row in {split}", "rows in train and in holdout")
     lesson = lesson_of(use_case, rows["train"])
-    trained = train(candidate.trainer, lesson, as_stored(candidate.parameters), candidate.seed)
+    trained = train(candidate.trainer, lesson, candidate.parameters, candidate.seed)
     manifest = Manifest(
         use_case=use_case.name,
         candidate=candidate.name,
@@ -71,6 +71,7 @@ def train_candidate(store: DocumentStore, dataset: Table, use_case: UseCase, can
         trainer=candidate.trainer,
         seed=candidate.seed,
         training_parameters=trained.parameters,
+        float_parameters=tuple(sorted(name for name, value in trained.parameters.items() if isinstance(value, float))),
         source_revision=source_revision(),
         dataset_version=dataset_version,
         dataset_digest=str(dataset.digest()),
@@ -82,12 +83,6 @@ def train_candidate(store: DocumentStore, dataset: Table, use_case: UseCase, can
     package = packed(trained, manifest, rows["train"], rows["holdout"])
     put_package(store, package)
     return open_package(store, use_case.name, package.digest), lesson
-
-
-def as_stored(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as a manifest gives them back, where 3.0 is 3: trained with these, a model can be trained so again."""
-    stored: dict[str, Any] = msgspec.json.decode(canonical(parameters))
-    return stored
 
 
 def packed(trained: Trained, manifest: Manifest, known: pl.DataFrame, holdout: pl.DataFrame) -> Package:
