@@ -32,7 +32,7 @@ def test_a_launch_without_the_required_fields_is_refused(page: Page, platform: P
 def test_an_approver_reads_the_evaluation_and_releases(page: Page, platform: Platform) -> None:
     page.goto(EVALUATION)
     expect(page.get_by_text("log_loss_trees")).to_be_visible()
-    page.locator("tr", has_text="report").get_by_text("Show Markdown").click()
+    page.locator("tr", has_text="side_by_side").get_by_text("Show Markdown").click()
     report = page.get_by_role("dialog")
     expect(report.get_by_text("Compared on the same rows, with 95 % intervals over whole days")).to_be_visible()
     for picture in ("Predicted against observed", "Receiver operating characteristic"):

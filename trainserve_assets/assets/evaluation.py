@@ -1,25 +1,18 @@
 """The asset `evaluation`: the evidence about every candidate, each gate as a check, and the block an approver pastes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
 import dagster as dg
 
 from checks.release_standard import Gate, decide
 from lake.evaluation import Evaluation, append_evaluation
+from lake.package import open_package
 from lake.tables import DATASET, EVALUATION
 from trainserve_assets.assets.candidate import candidate_key
 from trainserve_assets.evidence import Judged, judge
-from trainserve_assets.pictures import reliability_picture, roc_picture
-from trainserve_assets.report import (
-    HEADLINES,
-    Row,
-    evaluation_lines,
-    evaluation_page,
-    meets_standard,
-    reason_of,
-    release_block,
-)
+from trainserve_assets.report import Exhibit, Row, meets_standard, reason_of, write_files
+from trainserve_assets.report.dagit import candidate_metadata, reports_address, run_metadata
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 
@@ -30,9 +23,11 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
     """The evaluation of a use case's candidates."""
     key = dg.AssetKey([use_case.name, EVALUATION])
     gates = use_case.release_standard
+    address = reports_address()
 
     @dg.asset(
         key=key,
+        metadata={} if address is None else {"reports": dg.MetadataValue.url(f"{address}/")},
         deps=[
             dg.AssetKey([use_case.name, DATASET]),
             *(candidate_key(use_case.name, candidate.name) for candidate in use_case.candidates),
@@ -46,45 +41,38 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
     )
     def evaluation(lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
         judged = judge(lake, use_case)
+        found = _exhibits(lake, use_case, judged)
         now = datetime.now(timezone.utc)
-        for one in judged:
+        metadata = {**run_metadata(found, lake.home.lake, address)}
+        for one in found:
+            card = write_files(lake.store, one)
             append_evaluation(lake.home.lake, one.evaluation, now)
-        evaluations = [one.evaluation for one in judged]
+            metadata |= candidate_metadata(one, card, lake.home.lake, address)
+        evaluations = [one.evaluation for one in found]
         yield dg.MaterializeResult(
-            metadata={**_figures(use_case, judged), **_blocks(use_case, evaluations)},
+            metadata=metadata,
             check_results=[*_gate_results(use_case, evaluations), _standard_result(gates, evaluations)],
         )
 
     return dg.Definitions(assets=[evaluation])
 
 
-def _figures(use_case: UseCase, judged: Sequence[Judged]) -> Mapping[str, dg.MetadataValue]:
-    evaluations = [one.evaluation for one in judged]
-    whole = evaluations[0].find(HEADLINES[evaluations[0].task][0])
-    plots = {
-        f"{metric}_{one.candidate}": dg.MetadataValue.float(found.value)
-        for one in evaluations
-        for metric in HEADLINES[one.task][:2]
-        if (found := one.find(metric)) is not None
-    }
-    return {
-        "candidates": dg.MetadataValue.md(evaluation_lines(use_case.release_standard, evaluations)),
-        "report": dg.MetadataValue.md(evaluation_page(use_case, evaluations, _pictures(use_case, judged))),
-        "holdout_rows": dg.MetadataValue.int(whole.n if whole else 0),
-        "looks_at_this_holdout": dg.MetadataValue.int(evaluations[0].looks),
-        "dataset_version": dg.MetadataValue.int(evaluations[0].dataset_version),
-        **plots,
-    }
-
-
-def _pictures(use_case: UseCase, judged: Sequence[Judged]) -> list[str]:
-    task = use_case.input_schema.task
-    samples = {one.candidate.name: one.sample for one in judged}
-    return [reliability_picture(task, samples), *([roc_picture(samples)] if task == "binary" else [])]
-
-
-def _blocks(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Mapping[str, dg.MetadataValue]:
-    return {f"release_{one.candidate}": dg.MetadataValue.md(f"```yaml\n{release_block(use_case, one)}```") for one in evaluations}
+def _exhibits(lake: LakeResource, use_case: UseCase, judged: Sequence[Judged]) -> list[Exhibit]:
+    """What the page of each candidate is made from: its curves beside the baseline's, and the others' evaluations."""
+    baselines = [one for one in judged if one.candidate.baseline]
+    return [
+        Exhibit(
+            use_case=use_case,
+            evaluation=one.evaluation,
+            manifest=open_package(lake.store, use_case.name, one.evaluation.package_digest).manifest,
+            samples={
+                one.candidate.name: one.sample,
+                **{f"{other.candidate.name} (baseline)": other.sample for other in baselines if other is not one},
+            },
+            rivals=tuple(other.evaluation for other in judged if other is not one),
+        )
+        for one in judged
+    ]
 
 
 def _gate_spec(key: dg.AssetKey, gate: Gate) -> dg.AssetCheckSpec:

@@ -14,6 +14,9 @@ HEADLINES: Mapping[Task, tuple[str, ...]] = {
     "regression": ("rmse", "mae", "bias"),
 }
 
+_LARGE = 100
+_ABBREVIATIONS = {"auc", "rmse", "mae"}
+
 Row = dict[str, str]
 
 
@@ -83,12 +86,22 @@ def meets_standard(gates: Sequence[Gate], evaluation: Evaluation) -> bool:
     return all(decide(gate, evaluation).passed for gate in gates if gate.blocking)
 
 
+def metric_words(metric: str) -> str:
+    """A metric's name as it stands in a sentence."""
+    return metric.upper() if metric in _ABBREVIATIONS else metric.replace("_", " ")
+
+
+def figure_words(value: float) -> str:
+    """A figure with as many digits as its size deserves."""
+    return f"{value:.4f}" if abs(value) < _LARGE else f"{value:,.1f}"
+
+
 def words_of(one: Estimate | Difference | None) -> str:
     """A figure with its 95 % interval."""
     if one is None:
         return "-"
-    interval = "" if one.low is None or one.high is None else f" [{one.low:.4f}, {one.high:.4f}]"
-    return f"{one.value:.4f}{interval}"
+    interval = "" if one.low is None or one.high is None else f" [{figure_words(one.low)}, {figure_words(one.high)}]"
+    return f"{figure_words(one.value)}{interval}"
 
 
 def reason_of(gate: Gate, verdict: Verdict) -> str:
