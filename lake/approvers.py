@@ -25,11 +25,18 @@ _HEADER = (
 )
 
 
+class Signature(StrictDocument, frozen=True, kw_only=True):
+    """A signature over a policy's text, and the id of its key."""
+
+    keyid: str
+    sig: str
+
+
 class Written(StrictDocument, frozen=True, kw_only=True):
     """One version as the file holds it: the policy's text, and the signatures of those the version before named."""
 
     policy: dict[str, Any]
-    signatures: tuple[dict[str, str], ...] = ()
+    signatures: tuple[Signature, ...] = ()
 
 
 class Policies(msgspec.Struct, frozen=True):
@@ -84,8 +91,8 @@ def signed(written: Sequence[Written], key: ApproverKey, path: Path) -> tuple[Wr
     before = _followed(written[:-1], path).newest.policy
     if key.public.keyid not in before.keys_at(policy_version(last.policy).policy.valid_from_utc):
         raise SettingError("the key", key.public.keyid[:12], f"a key of an approver whom version {before.version} names")
-    others = tuple(one for one in last.signatures if one["keyid"] != key.public.keyid)
-    signatures = (*others, key.sign(canonical(last.policy), POLICY_TYPE))
+    others = tuple(one for one in last.signatures if one.keyid != key.public.keyid)
+    signatures = (*others, msgspec.convert(key.sign(canonical(last.policy), POLICY_TYPE), Signature))
     return (*written[:-1], msgspec.structs.replace(last, signatures=signatures))
 
 
@@ -129,8 +136,9 @@ def _lacks(one: Written, version: PolicyVersion, before: PolicyVersion) -> str:
     return f"{len(names)} of {before.policy.quorum} signatures of approvers whom version {before.policy.version} names"
 
 
-def _envelope(payload: bytes, signatures: Sequence[dict[str, str]]) -> dict[str, Any]:
-    return {"payload": base64.b64encode(payload).decode(), "payloadType": POLICY_TYPE, "signatures": list(signatures)}
+def _envelope(payload: bytes, signatures: Sequence[Signature]) -> dict[str, Any]:
+    listed = [msgspec.to_builtins(one) for one in signatures]
+    return {"payload": base64.b64encode(payload).decode(), "payloadType": POLICY_TYPE, "signatures": listed}
 
 
 def _plain(one: Written) -> Written:
