@@ -5,6 +5,7 @@ import http.client
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import urlopen
 
 import dagster as dg
 import msgspec
@@ -14,8 +15,12 @@ from lake.documents import DocumentStore
 from lake.errors import SettingError
 from lake.evaluation import Evaluation
 from lake.home import Home
+from lake.listener import bind
 from tests.exhibits import exhibit
 from tests.parcel_training import Platform, failures
+from tests.platform.test_processes import free_port
+from trainserve_assets.platform.processes import Processes
+from trainserve_assets.platform.topology import Topology
 from trainserve_assets.report import write_files
 from trainserve_assets.report.dagit import INLINE_LIMIT, reports_address
 from trainserve_assets.report.files import CONTENT_TYPES
@@ -199,3 +204,28 @@ def test_the_index_lists_what_was_evaluated_newest_first(platform: Platform, ser
 def test_an_empty_lake_has_an_index_that_says_so(server: ReportServer) -> None:
     assert b"There is no evaluation in this lake yet" in get(server, "/").body
     assert get(server, "/health/live").status == 200
+
+
+def topology(home: Home, reports_port: int) -> Topology:
+    return Topology(
+        home=home, host="127.0.0.1", proxy_port=free_port(), dagit_port=free_port(), reports_port=reports_port, arms=()
+    )
+
+
+def test_the_platform_serves_reports_where_dagster_is_told_to_link(home: Home) -> None:
+    folder = stored(home)
+    chosen = topology(home, free_port())
+    [spec] = [spec for spec in chosen.dagster() if spec.name == "reports"]
+    with Processes(home.logs, lambda _line: None) as processes:
+        processes.start(spec)
+        page = f"{reports_address(chosen.dagster_environment)}/{folder}/report.html"
+        with urlopen(page, timeout=30) as response:  # noqa: S310 - an address of ours
+            assert response.read() == DocumentStore(home.lake).get(f"{folder}/report.html")
+
+
+def test_the_port_of_the_reports_is_checked_before_anything_starts(home: Home) -> None:
+    with bind("127.0.0.1", 0, "a test") as listener:
+        chosen = topology(home, int(listener.getsockname()[1]))
+        chosen.check_ports(dagit=False)
+        with pytest.raises(SettingError, match="the address of the reports"):
+            chosen.check_ports(dagit=True)

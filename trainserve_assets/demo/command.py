@@ -20,7 +20,7 @@ CHALLENGER_SHARE = 0.2
 LEAST_FREE_BYTES = 500 * 1024 * 1024
 
 
-def demo(*, host: str = "127.0.0.1", proxy_port: int = 8000, dagit_port: int = 3000) -> int:
+def demo(*, host: str = "127.0.0.1", proxy_port: int = 8000, dagit_port: int = 3000, reports_port: int = 3001) -> int:
     """Play the whole loop on the flights of 2013: train, release, serve July, label, watch; then stay up on a terminal.
 
     Parameters
@@ -31,6 +31,8 @@ def demo(*, host: str = "127.0.0.1", proxy_port: int = 8000, dagit_port: int = 3
         The proxy's port; predictors take the ports from 101 above it.
     dagit_port
         Dagit's port.
+    reports_port
+        The port on which the reports of evaluations can be read, while the platform stays up.
 
     """
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,6 +46,7 @@ def demo(*, host: str = "127.0.0.1", proxy_port: int = 8000, dagit_port: int = 3
             host=host,
             proxy_port=proxy_port,
             dagit_port=dagit_port,
+            reports_port=reports_port,
             arms=arms_of(home, [USE_CASE]),
             shares=((USE_CASE, "challenger", CHALLENGER_SHARE),),
         )
@@ -66,7 +69,7 @@ def _play(topology: Topology, console: Console) -> int:
 
 
 def _stay_up(topology: Topology, processes: Processes, console: Console) -> None:
-    with console.status("starting Dagit and its daemon"):
+    with console.status("starting Dagit, its daemon and the reports"):
         processes.start(*topology.dagster())
     console.print(addresses(topology))
     console.print("Ctrl-C stops everything.")

@@ -13,7 +13,7 @@ from lake.home import Home
 from lake.ledger import Ledger
 from lake.listener import bind
 from lake.releases import fold
-from lake.signatures import Trust
+from lake.trust import Trust
 from trainserve_assets.platform.processes import ProcessSpec, trainserve_command
 
 PROJECT = Path(__file__).parents[2]
@@ -25,7 +25,8 @@ _WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
 class Topology(msgspec.Struct, frozen=True, kw_only=True):
     """The predictors by use case and arm, the proxy and Dagit, all on one host.
 
-    With a `read_only_port` there is a second Dagit, which shows the same and can launch, report and change nothing.
+    With a `read_only_port` there is a second Dagit, which shows the same and can launch, report and change nothing; with
+    a `reports_port` the reports of evaluations are served, and Dagit links to them.
     """
 
     home: Home
@@ -33,6 +34,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
     proxy_port: int
     dagit_port: int
     read_only_port: int | None = None
+    reports_port: int | None = None
     arms: tuple[tuple[str, str], ...]
     shares: tuple[tuple[str, str, float], ...] = ()
 
@@ -51,6 +53,11 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
         """Where everybody else looks, if there is such a Dagit."""
         return None if self.read_only_port is None else f"http://{self.host}:{self.read_only_port}"
 
+    @property
+    def reports_url(self) -> str | None:
+        """Where the reports of evaluations are, if they are served."""
+        return None if self.reports_port is None else f"http://{self.host}:{self.reports_port}"
+
     def predictor_url(self, use_case: str, arm: str) -> str:
         """Where the predictor of an arm listens."""
         return f"http://{self.host}:{self._predictor_port(use_case, arm)}"
@@ -65,11 +72,12 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dagster_environment(self) -> dict[str, str]:
-        """What makes Dagster use this home, know whom to ask what is served, and by which shares requests are split."""
-        return {**self.home.environment(), **self._parameters(), "TRAINSERVE_PREDICTORS": self._addresses()}
+        """What makes Dagster use this home, know whom to ask what is served and by which shares, and where reports are."""
+        reports = {} if self.reports_url is None else {"TRAINSERVE_REPORTS": self.reports_url}
+        return {**self.home.environment(), **self._parameters(), "TRAINSERVE_PREDICTORS": self._addresses(), **reports}
 
     def dagster(self) -> list[ProcessSpec]:
-        """Dagit, a read-only one where it is wanted, and the daemon, on an instance that survives."""
+        """Dagit, a read-only one and the reports where they are wanted, and the daemon, on an instance that survives."""
         prepare_dagster_home(self.home)
         daemon = ProcessSpec(
             name="dagster-daemon", command=(_script("dagster-daemon"), "run", *_WORKSPACE), environment=self.dagster_environment
@@ -77,6 +85,8 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
         pages = [self._dagit("dagit", self.dagit_port)]
         if self.read_only_port is not None:
             pages.append(self._dagit("dagit-read-only", self.read_only_port, "--read-only"))
+        if self.reports_port is not None:
+            pages.append(self._reports(self.reports_port))
         return [*pages, daemon]
 
     def check_ports(self, *, dagit: bool) -> None:
@@ -90,6 +100,8 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
             wanted.append((self.dagit_port, "Dagit (choose another with --dagit-port)"))
             if self.read_only_port is not None:
                 wanted.append((self.read_only_port, "the read-only Dagit (choose another with --read-only-port)"))
+            if self.reports_port is not None:
+                wanted.append((self.reports_port, "the reports (choose another with --reports-port)"))
         for port, what in wanted:
             bind(self.host, port, what).close()
 
@@ -99,6 +111,14 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
             command=(_script("dagster-webserver"), *_WORKSPACE, "-h", self.host, "-p", str(port), *options),
             environment=self.dagster_environment,
             ready_url=f"http://{self.host}:{port}/server_info",
+        )
+
+    def _reports(self, port: int) -> ProcessSpec:
+        return ProcessSpec(
+            name="reports",
+            command=trainserve_command("reports", "--host", self.host, "--port", str(port)),
+            environment=self.home.environment(),
+            ready_url=f"http://{self.host}:{port}/health/live",
         )
 
     def _predictor(self, use_case: str, arm: str) -> ProcessSpec:
@@ -137,7 +157,7 @@ def arms_of(home: Home, use_cases: Sequence[str]) -> tuple[tuple[str, str], ...]
     for use_case in use_cases:
         names = dict.fromkeys(ARMS_FROM_THE_START)
         try:
-            ledger = Ledger(store, use_case, Trust.read(home.keys), home.heads)
+            ledger = Ledger(store, use_case, Trust.read(home), home.heads)
             ledger.poll()
             names.update(dict.fromkeys(fold(ledger.entries).releases))
         except TrainServeError:

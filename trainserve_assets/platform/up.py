@@ -17,9 +17,10 @@ def up(
     proxy_port: int = 8000,
     dagit_port: int = 3000,
     read_only_port: int | None = None,
+    reports_port: int = 3001,
     challenger_share: float = 0.1,
 ) -> None:
-    """Start Dagit with its daemon, a predictor for each arm, the proxy and the shipper, on the lake that is there.
+    """Start Dagit with its daemon, the reports, a predictor for each arm, the proxy and the shipper, on the lake there is.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def up(
         Dagit's port. Whoever reaches it can launch runs and write events.
     read_only_port
         The port of a second Dagit, on which nothing can be launched or changed; without it there is none.
+    reports_port
+        The port on which the reports of evaluations can be read. Dagit links to it.
     challenger_share
         The share of requests for each arm named challenger, while no parameters are stored.
 
@@ -49,6 +52,7 @@ def up(
         proxy_port=proxy_port,
         dagit_port=dagit_port,
         read_only_port=read_only_port,
+        reports_port=reports_port,
         arms=arms,
         shares=tuple((use_case, arm, challenger_share) for use_case, arm in arms if arm == "challenger"),
     )
@@ -56,7 +60,7 @@ def up(
     with Processes(home.logs, lambda line: console.print(f"[yellow]{line}[/]")) as processes:
         with console.status("starting predictors, proxy and shipper"):
             processes.start(*topology.serving())
-        with console.status("starting Dagit and its daemon"):
+        with console.status("starting Dagit, its daemon and the reports"):
             processes.start(*topology.dagster())
         console.print(addresses(topology))
         console.print("Ctrl-C stops everything.")
@@ -70,6 +74,8 @@ def addresses(topology: Topology) -> RichTable:
     table.add_row("Dagit", topology.dagit_url)
     if topology.read_only_url is not None:
         table.add_row("Dagit, read-only", topology.read_only_url)
+    if topology.reports_url is not None:
+        table.add_row("reports of evaluations", topology.reports_url)
     table.add_row("proxy", topology.proxy_url)
     table.add_row("its API page", f"{topology.proxy_url}/schema")
     for use_case, arm in topology.arms:
