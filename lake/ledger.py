@@ -14,7 +14,7 @@ import msgspec
 
 from lake.decision import DECISION_TYPE, Decision, statement_bytes
 from lake.documents import Document, DocumentReader, DocumentStore, canonical, sha256
-from lake.errors import SettingError, TrainServeError, VerificationError
+from lake.errors import Conflict, SettingError, TrainServeError, VerificationError
 from lake.heads import Head, keep_head, read_head
 from lake.policy import Policy
 from lake.signatures import PlatformKey
@@ -92,7 +92,7 @@ class Ledger:
             self._trust.refresh()
         except (SettingError, VerificationError) as error:
             failure = error
-        seen = Head() if self._heads is None else read_head(self._heads)  # first: another reader of this home may be ahead
+        seen = self._seen()  # first: another reader of this home may be ahead
         entries = list(self.entries)
         try:
             while (data := self._store.find(_path(self._use_case, len(entries) + 1))) is not None:
@@ -114,12 +114,15 @@ class Ledger:
         """Sign and write the next event, if every reader will accept it.
 
         `envelope` holds the decision as approvers signed it; without one the platform signs for it. Raises
-        VerificationError, and Conflict when another writer took its number; then nothing was written.
+        VerificationError, and Conflict when another writer took its number, or the ledger was cut; then nothing was written.
         """
         if not isinstance(self._store, DocumentStore):
             raise TypeError("a ledger is appended to in the lake, not in a copy")
         self._trust.refresh()
         head = self.head
+        seen = self._seen()
+        if seen.seq > head.seq:
+            raise Conflict(f"the ledger of {self._use_case!r}", f"{head.seq} events", f"{seen.seq}, as were seen before")
         event = Event(
             seq=head.seq + 1,
             previous=head.digest,
@@ -129,10 +132,15 @@ class Ledger:
             identity="claimed" if envelope is None else "signed",
         )
         data = canonical(key.seal(canonical(event), EVENT_TYPE))
-        self._verified(data, self.entries)
+        if self._verified(data, self.entries).decision != decision:
+            raise VerificationError("the signatures", "another decision under them", "the decision that is to be recorded")
         self._store.put_new(_path(self._use_case, event.seq), data)
         self.poll()
         return self.entries[event.seq - 1]
+
+    def _seen(self) -> Head:
+        """The highest head that any reader of this home has seen."""
+        return Head() if self._heads is None else read_head(self._heads)
 
     def _verified(self, data: bytes, before: Sequence[Entry]) -> Entry:
         head = _head(before)
