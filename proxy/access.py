@@ -1,22 +1,33 @@
-"""Who may do what: API keys from `credentials.yaml`, asked for only when there is such a file."""
+"""Who may do what: API keys from `credentials.yaml`, asked for only when there is such a file, read again when it changes."""
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
+import structlog
 from litestar import Request
 
 from lake.credentials import CredentialRole, Credentials
+from lake.errors import SettingError
 from lake.interface.problems import Refused
+
+log = structlog.get_logger(__name__)
 
 
 class Access:
-    """Checks the key of a request."""
+    """Checks the key of a request against the file as it stands.
 
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
+    Once keys were asked for, a file that is gone or unreadable leaves the keys that were known: nothing opens by accident.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = _stamp(path)
+        self._credentials = Credentials.read(path)
 
     def client_id(self, request: Request[Any, Any, Any], role: CredentialRole) -> str | None:
         """Whose key the request carries; None while no key is asked for. Raises Refused: 401, or 403 for another role."""
+        self._read_again()
         if self._credentials.open_to_all:
             return None
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -28,3 +39,26 @@ class Access:
                 HTTPStatus.FORBIDDEN, f"The key of {credential.id!r} has no role {role!r}; it has {list(credential.roles)}."
             )
         return credential.id
+
+    def _read_again(self) -> None:
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        if stamp is None:
+            log.warning("credentials are gone, going on with those that were known", file=str(self._path))
+            return
+        try:
+            self._credentials = Credentials.read(self._path)
+            log.info("credentials read again", file=str(self._path))
+        except (SettingError, OSError) as error:
+            log.warning("credentials not usable, going on with those that were known", why=str(error))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written or replaced; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

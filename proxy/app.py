@@ -6,14 +6,16 @@ from importlib.metadata import version
 
 from litestar import Litestar
 
-from lake.credentials import Credentials
+from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
 from lake.interface.documentation import api_documentation, documentation_assets
 from lake.interface.problems import EXCEPTION_HANDLERS
 from lake.parameters import Parameters
 from lake.spool.group_commit import GroupCommit
 from lake.spool.slot import Slot
+from lake.times import Clock, now_utc
 from proxy.access import Access
+from proxy.arms import Arms
 from proxy.gateway import Gateway
 from proxy.metrics import Metrics
 from proxy.operation import Operation
@@ -28,13 +30,19 @@ writes each answer to a durable log before it is sent.
 `POST /models/{name}/labels` takes the truth about earlier predictions. Errors are RFC 9457 problem documents."""
 
 
-def create_app(home: Home, parameters: Mapping[str, Parameters]) -> Litestar:
+def create_app(
+    home: Home,
+    parameters: Mapping[str, Parameters],
+    *,
+    greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
+    clock: Clock = now_utc,
+) -> Litestar:
     """The application of one proxy worker; `parameters` are version 0 of each use case."""
-    watch = Watch(home, parameters)
+    watch = Watch(home, parameters, greatest_copy_age_s, clock)
     upstreams = Upstreams()
     spool = GroupCommit(Slot.lease(home.spools))
     metrics = Metrics()
-    access = Access(Credentials.read(home.credentials))
+    access = Access(home.credentials)
     operation = Operation(home, watch, upstreams, spool, metrics)
     release = version("trainserve")
 
@@ -51,7 +59,7 @@ def create_app(home: Home, parameters: Mapping[str, Parameters]) -> Litestar:
 
     return Litestar(
         route_handlers=[
-            *prediction_routes(Gateway(watch, upstreams, spool, metrics), access),
+            *prediction_routes(Gateway(watch, Arms(watch, upstreams), spool, metrics), access),
             *model_routes(operation, release),
             *operation_routes(operation, access),
             documentation_assets(),

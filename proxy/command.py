@@ -1,11 +1,20 @@
 """`trainserve proxy`: runs one proxy."""
 
 import os
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
 
 
-def proxy(*, host: str = "127.0.0.1", port: int = 8000) -> None:
+def proxy(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    greatest_copy_age_s: Annotated[float, Parameter(env_var="TRAINSERVE_GREATEST_COPY_AGE_S")] = GREATEST_COPY_AGE_S,
+) -> None:
     """Route requests to the predictors that PROXY_UPSTREAMS names, and log every answer.
 
     Parameters
@@ -14,6 +23,8 @@ def proxy(*, host: str = "127.0.0.1", port: int = 8000) -> None:
         The address to listen on.
     port
         The port to listen on.
+    greatest_copy_age_s
+        For how many seconds after the lake was last reached what was read of it is gone by.
 
     """
     from lake.interface.server import serve
@@ -25,4 +36,4 @@ def proxy(*, host: str = "127.0.0.1", port: int = 8000) -> None:
     configure_logging()
     parameters = parameters_from_environment(os.environ)
     listener = bind(host, port, "the proxy")
-    serve(create_app(Home.from_environment(), parameters), listener)
+    serve(create_app(Home.from_environment(), parameters, greatest_copy_age_s=greatest_copy_age_s), listener)

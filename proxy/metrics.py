@@ -29,6 +29,19 @@ class Metrics:
         self.log_commits = Gauge("trainserve_log_commits", "Group commits of this process", registry=self.registry)
         self.log_failing = Gauge("trainserve_log_failing", "1 while the log cannot be written", registry=self.registry)
         self.backlog_bytes = Gauge("trainserve_log_backlog_bytes", "Bytes that no table has yet", registry=self.registry)
+        self.expires = Gauge(
+            "trainserve_proxy_release_expires_seconds",
+            "Time until a live release expires, negative afterwards",
+            ["use_case", "arm"],
+            registry=self.registry,
+        )
+        self.alarm = Gauge("trainserve_proxy_alarm", "1 while readiness names an alarm", ["use_case"], registry=self.registry)
+        self.reachable = Gauge(
+            "trainserve_proxy_lake_reachable", "1 while the lake answers", ["use_case"], registry=self.registry
+        )
+        self.copy_age = Gauge(
+            "trainserve_proxy_copy_age_seconds", "Time since the lake was last reached", ["use_case"], registry=self.registry
+        )
         self.share = Gauge("trainserve_proxy_share", "Share of requests", ["use_case", "arm"], registry=self.registry)
         self._children: dict[tuple[str, str | None, Outcome], tuple[Counter, Histogram]] = {}
 

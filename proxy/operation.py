@@ -1,9 +1,13 @@
 """What those who run the proxy ask it: is it ready, what is in force, what does it count."""
 
+import math
+
 import msgspec
 from litestar import MediaType, Response
 
+from lake.copies import LakeStatus
 from lake.errors import Unavailable
+from lake.expiry import remaining_s
 from lake.home import Home
 from lake.interface.problems import MEDIA_TYPE
 from lake.parameters import Parameters
@@ -23,15 +27,18 @@ class LiveArm(msgspec.Struct, frozen=True, kw_only=True):
     model_version: str
     package_digest: str
     share: float
+    expires_at_utc: str | None
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """`GET /health/ready`: by use case and arm what may answer; `alarms` says what is wrong."""
+    """`GET /health/ready`, by use case: what is live on each arm, what is wrong, which releases expire soon, and the lake."""
 
     ready: bool
     arms: dict[str, dict[str, LiveArm]]
     log_failing: str | None
     alarms: dict[str, str]
+    notices: dict[str, list[str]]
+    lake: dict[str, LakeStatus]
 
 
 class Operation:
@@ -49,11 +56,16 @@ class Operation:
         return self._watch.state(use_case).parameters
 
     def readiness(self) -> Readiness:
-        """Ready when some use case has a champion and the log can be written."""
-        arms = {use_case: self._live_arms(use_case) for use_case in self._watch.use_cases}
-        champion = any(arm.role == "champion" for live in arms.values() for arm in live.values())
-        failing = self._spool.failure
-        return Readiness(ready=champion and failing is None, arms=arms, log_failing=failing, alarms=dict(self._watch.alarms))
+        """Ready when some use case has a champion that may answer and the log can be written."""
+        watch, failing = self._watch, self._spool.failure
+        return Readiness(
+            ready=failing is None and any(self._has_champion(use_case) for use_case in watch.use_cases),
+            arms={use_case: self._live_arms(use_case) for use_case in watch.use_cases},
+            log_failing=failing,
+            alarms=dict(watch.alarms),
+            notices={use_case: watch.notices(use_case) for use_case in watch.use_cases},
+            lake={use_case: watch.lake(use_case) for use_case in watch.use_cases},
+        )
 
     async def ask_champion(self, use_case: str, path: str) -> Response[bytes]:
         """A page of the champion's predictor. Raises NotFound, Unavailable, Refused."""
@@ -73,15 +85,29 @@ class Operation:
         metrics.log_commits.set(self._spool.commits)
         metrics.log_failing.set(self._spool.failure is not None)
         metrics.backlog_bytes.set(backlog(self._home).bytes)
+        metrics.share.clear()
+        metrics.expires.clear()
         for use_case in self._watch.use_cases:
+            lake, releases = self._watch.lake(use_case), self._watch.state(use_case).live.releases
+            metrics.reachable.labels(use_case).set(lake.reachable)
+            metrics.copy_age.labels(use_case).set(math.nan if lake.copy_age_s is None else lake.copy_age_s)
+            metrics.alarm.labels(use_case).set(use_case in self._watch.alarms)
             for name, arm in self._live_arms(use_case).items():
                 metrics.share.labels(use_case, name).set(arm.share)
+                metrics.expires.labels(use_case, name).set(remaining_s(releases.get(name), self._watch.clock()))
         return metrics
+
+    def _has_champion(self, use_case: str) -> bool:
+        try:
+            return self._watch.live(use_case).champion is not None
+        except Unavailable:
+            return False
 
     def _live_arms(self, use_case: str) -> dict[str, LiveArm]:
         state = self._watch.state(use_case)
-        shares = {release.arm: share for release, share in challenger_shares(state.parameters, state.live)}
-        champion = state.live.champion
+        answering = state.answering(self._watch.clock())
+        shares = {release.arm: share for release, share in challenger_shares(state.parameters, answering)}
+        champion = answering.champion
         if champion is not None:
             shares[champion.arm] = 1 - sum(shares.values())
         return {
@@ -91,6 +117,7 @@ class Operation:
                 model_version=release.model_version,
                 package_digest=release.package_digest,
                 share=shares.get(name, 0.0),
+                expires_at_utc=release.expires_at_utc,
             )
             for name, release in state.live.releases.items()
         }

@@ -3,18 +3,23 @@
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 import msgspec
 import structlog
 
+from lake.copies import GREATEST_COPY_AGE_S, CopiedLake, LakeStatus
 from lake.decoder import Decoder
 from lake.documents import DocumentStore
 from lake.errors import NotFound, TrainServeError, Unavailable
+from lake.expiry import ahead, refused, served_on
 from lake.home import Home, now_us
 from lake.input_schema import InputSchema, find_input_schema
 from lake.ledger import Ledger, is_begun
 from lake.parameters import Parameters, check_parameters, find_copy, find_parameters, keep_copy
+from lake.policy import BUILT_IN, Policy
 from lake.releases import Live, Release, fold, revoked
+from lake.times import Clock, now_utc
 from lake.trust import Trust
 
 POLL_INTERVAL_S = 0.5
@@ -31,7 +36,14 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     live: Live = Live({})
     superseded: Live = Live({})
     superseded_at_us: int = 0
+    policy: Policy = BUILT_IN.policy
     decoder: Decoder | None = None
+
+    def answering(self, now: datetime) -> Live:
+        """What is live and may answer now: without what has expired, where the policy refuses that."""
+        if self.policy.expired == "serve":
+            return self.live
+        return Live({arm: one for arm, one in self.live.releases.items() if refused(one, self.policy, now) is None})
 
     def release_of(self, arm: str, package_digest: str, at_us: int) -> Release | None:
         """The release under which an arm may have answered with this package, or None if the ledger shows none live."""
@@ -46,15 +58,25 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 class Watch:
     """The state of every use case that the parameters name."""
 
-    def __init__(self, home: Home, parameters: Mapping[str, Parameters]) -> None:
+    def __init__(
+        self,
+        home: Home,
+        parameters: Mapping[str, Parameters],
+        greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
+        clock: Clock = now_utc,
+    ) -> None:
         self.alarms: dict[str, str] = {}
+        self.clock = clock
         self._home = home
         self._store = DocumentStore(home.lake, make=False)
+        self._lakes = {use_case: CopiedLake(home, use_case, greatest_copy_age_s, clock) for use_case in parameters}
         self._ledgers: dict[str, Ledger] = {}
+        self._notices: dict[str, list[str]] = {}
         self._states = {
             use_case: State(parameters=find_copy(home.copies, use_case) or document) for use_case, document in parameters.items()
         }
         self._task: asyncio.Task[None] | None = None
+        self._extra_look: asyncio.Task[None] | None = None
         self._looking = threading.Lock()  # two looks at once could put an older state over a newer one
 
     @property
@@ -77,6 +99,24 @@ class Watch:
             raise Unavailable(f"model {use_case!r}", why, f"Materialize {use_case}/dataset in Dagster first.")
         return decoder
 
+    def live(self, use_case: str) -> Live:
+        """What may answer now. Raises NotFound, Unavailable when what is known of the lake is too old."""
+        state = self.state(use_case)
+        if (too_old := self._lakes[use_case].too_old()) is not None:
+            raise Unavailable(f"model {use_case!r}", too_old, "It answers again once the lake is back.")
+        return state.answering(self.clock())
+
+    def lake(self, use_case: str) -> LakeStatus:
+        """Whether the lake answers, and how old what is known of it is."""
+        return self._lakes[use_case].status()
+
+    def notices(self, use_case: str) -> list[str]:
+        """The live releases that expire soon, or have."""
+        state, now = self.state(use_case), self.clock()
+        releases = state.live.releases.values()
+        words = (ahead(one, now) or served_on(one, state.policy, now) or refused(one, state.policy, now) for one in releases)
+        return [one for one in words if one is not None]
+
     def schemas(self) -> list[InputSchema]:
         """The input schemas that are known."""
         return [state.decoder.schema for state in self._states.values() if state.decoder is not None]
@@ -91,6 +131,12 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
 
+    async def look_again(self) -> None:
+        """Look now, and not only when the next look is due. Who asks meanwhile shares this one."""
+        if self._extra_look is None or self._extra_look.done():
+            self._extra_look = asyncio.create_task(asyncio.to_thread(self.look))
+        await asyncio.shield(self._extra_look)
+
     def look(self) -> None:
         """Read what is new. What fails becomes an alarm, and what held before holds on; one failure hides no other news."""
         with self._looking:
@@ -100,7 +146,14 @@ class Watch:
                     for read in (self._read_releases, self._read_parameters, self._read_schema)
                     if (alarm := _alarm_of(read, use_case)) is not None
                 ]
-                self._sound(use_case, "; ".join(dict.fromkeys(alarms)))
+                self._sound(use_case, "; ".join(dict.fromkeys([*alarms, *self._lakes[use_case].alarms()])))
+                self._announce(use_case, self.notices(use_case))
+
+    def _announce(self, use_case: str, notices: list[str]) -> None:
+        for notice in notices:
+            if notice not in self._notices.get(use_case, ()):
+                log.warning("expires", use_case=use_case, why=notice)
+        self._notices[use_case] = notices
 
     def _sound(self, use_case: str, alarm: str) -> None:
         if not alarm:
@@ -120,15 +173,18 @@ class Watch:
     def _read_releases(self, use_case: str) -> None:
         ledger = self._ledgers.get(use_case)
         if ledger is None:
-            if not is_begun(self._store, use_case, self._home.heads):
+            if not is_begun(self._lakes[use_case], use_case, self._home.heads):
                 return  # no key to trust is needed yet
-            ledger = self._ledgers[use_case] = Ledger(self._store, use_case, Trust.read(self._home), self._home.heads)
+            ledger = Ledger(self._lakes[use_case], use_case, Trust.read(self._home), self._home.heads, self.clock)
+            self._ledgers[use_case] = ledger
         try:
             ledger.poll()
         finally:  # an entry that does not verify hides none of those before it
             self._follow_ledger(use_case, ledger)
 
     def _follow_ledger(self, use_case: str, ledger: Ledger) -> None:
+        if self._states[use_case].policy != ledger.policy:
+            self._change(use_case, policy=ledger.policy)
         before, live = self._states[use_case].live, fold(ledger.entries)
         if live == before:
             return
@@ -153,7 +209,7 @@ class Watch:
             keep_copy(self._home.copies, newest)
 
     def _read_schema(self, use_case: str) -> None:
-        schema = find_input_schema(self._store, use_case)
+        schema = find_input_schema(self._lakes[use_case], use_case)
         decoder = self._states[use_case].decoder
         if schema is not None and (decoder is None or decoder.schema != schema):
             self._change(use_case, decoder=Decoder(schema))

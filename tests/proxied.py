@@ -31,9 +31,9 @@ def parameters(upstreams: Mapping[str, str], **changes: Any) -> Parameters:
 
 
 @contextmanager
-def proxied(home: Home, document: Parameters) -> Iterator[Client]:
+def proxied(home: Home, document: Parameters, **settings: Any) -> Iterator[Client]:
     """The proxy of a home, with these parameters as version 0."""
-    with Client(create_app(home, {document.use_case: document})) as client:
+    with Client(create_app(home, {document.use_case: document}, **settings)) as client:
         yield client
 
 

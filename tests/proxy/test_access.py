@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from lake.credentials import CredentialRole, add_credential
+from lake.documents import write_file
 from lake.home import Home
 from tests.proxied import NOBODY, labels, logged, parameters, predictions, proxied
 from tests.scenario import USE_CASE, parcel, records_body
@@ -102,3 +103,29 @@ def test_without_the_file_no_key_is_asked_for(home: Home) -> None:
     with proxied(home, parameters({"champion": NOBODY})) as client:
         assert client.post(LABELS, content=A_LABEL).status_code == 202
         assert client.get(PARAMETERS, headers={"authorization": "Bearer any"}).status_code == 200
+
+
+@pytest.mark.usefixtures("approver")
+def test_the_file_is_followed_as_it_changes_and_nothing_opens_by_accident(home: Home) -> None:
+    with proxied(home, parameters({"champion": NOBODY})) as proxy:
+
+        def status(key: str | None = None) -> int:
+            headers = {} if key is None else {"authorization": f"Bearer {key}"}
+            return int(proxy.get(PARAMETERS, headers=headers).status_code)
+
+        assert status() == 200, "no file, no key"
+        olga = add_credential(home.credentials, "olga", ("operator",))
+        assert (status(), status(olga)) == (401, 200)
+        oskar = add_credential(home.credentials, "oskar", ("operator",))
+        assert (status(oskar), status(olga)) == (200, 200)
+
+        whole = home.credentials.read_bytes()
+        write_file(home.credentials, b"credentials: [")
+        assert (status(), status(olga)) == (401, 200), "an unreadable file leaves what was known"
+        home.credentials.unlink()
+        assert (status(), status(olga)) == (401, 200), "so does one that is gone"
+        write_file(home.credentials, whole.replace(b"oskar", b"otto"))
+        assert (status(), status(oskar)) == (401, 200)
+        only_olga = whole[: whole.index(b"- id: oskar")] + whole[whole.index(b"format_version") :]
+        write_file(home.credentials, only_olga)
+        assert (status(oskar), status(olga)) == (401, 200), "a key that was taken out is refused at once"

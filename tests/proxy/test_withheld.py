@@ -38,7 +38,6 @@ Script = Callable[[str, str], tuple[int, bytes]]
 @pytest.mark.parametrize(
     ("script", "status", "words"),
     [
-        (lambda request_id, _: (200, answered(request_id, FOREIGN, [0.5])), 502, "not the one that was released"),
         (lambda request_id, live: (200, answered(request_id, live, [0.5], arm="challenger")), 502, "not the one that was"),
         (lambda _, live: (200, answered("another request", live, [0.5])), 502, "not the one that was released"),
         (lambda request_id, live: (200, answered(request_id, live, [])), 502, "0 scored rows, expected 1"),
@@ -90,6 +89,31 @@ def test_an_answer_of_the_protocol_without_scores_is_withheld(
     with proxy_before(home, answer) as client:
         assert client.post(INFER, content=tensors_body(parcel())).status_code == 502
     assert the_row(home).outcome == "failed"
+
+
+def test_a_package_that_is_not_released_is_waited_for_once_and_withheld(home: Home, approver: Approver) -> None:
+    live = approver.release(toy())
+    with proxy_before(home, lambda _interface, _body, request_id: (200, answered(request_id, FOREIGN, [0.5]))) as client:
+        answers = [client.post(PREDICT, content=records_body(parcel())) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [502] * 3
+    assert "not the one that was released; the answer is withheld" in answers[0].json()["detail"]
+    waited, *others = predictions(home)
+    assert waited.attempts > 1, "the predictor might have been about to swap"
+    assert [row.attempts for row in others] == [1, 1], "and did not"
+    assert {(row.outcome, row.arm, row.package_digest, row.scores is None) for row in (waited, *others)} == {
+        ("failed", "champion", live, True)
+    }
+
+
+def test_the_wait_for_a_swap_ends_with_the_timeout(home: Home, approver: Approver) -> None:
+    approver.release(toy())
+    answer_of_another = lambda _interface, _body, request_id: (200, answered(request_id, FOREIGN, [0.5]))  # noqa: E731
+    with proxy_before(home, answer_of_another, timeout_s=0.3) as client:
+        assert client.post(PREDICT, content=records_body(parcel())).status_code == 502
+
+    assert 1 < the_row(home).attempts < 10
+    assert the_row(home).latency_us < 1_500_000
 
 
 def test_a_foreign_package_is_said_in_the_servers_log(home: Home, approver: Approver, capsys: pytest.CaptureFixture[str]) -> None:

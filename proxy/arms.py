@@ -1,0 +1,161 @@
+"""Asks the arms: only a release that the ledger shows live may answer, and while predictors swap they are asked again."""
+
+import asyncio
+import time
+from http import HTTPStatus
+
+import msgspec
+import structlog
+
+from lake.expiry import APPROVE_AGAIN, refused
+from lake.home import now_us
+from lake.interface.messages import InterfaceName, Provenance, read_response
+from lake.interface.problems import Refused
+from lake.releases import Release
+from proxy.exchange import Exchange
+from proxy.routing import Route, choose
+from proxy.upstream import UpstreamAnswer, UpstreamFailed, Upstreams
+from proxy.watch import Watch
+
+# Within so long a predictor has followed the ledger: half a second until it looks, and the time to load a model.
+PATIENCE_S = 2.0
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+class Given(msgspec.Struct, frozen=True):
+    """The answer of a live release: what the predictor sent, its scores row by row, and the engine that gave them."""
+
+    body: bytes
+    scores: list[list[float]]
+    engine: str
+
+
+class Arms:
+    """The predictors of every use case, asked by routes."""
+
+    def __init__(self, watch: Watch, upstreams: Upstreams) -> None:
+        self._watch = watch
+        self._upstreams = upstreams
+        self._in_vain: dict[tuple[str, str], tuple[str, int]] = {}
+
+    async def ask(self, exchange: Exchange, interface: InterfaceName, rows: int) -> Given:
+        """The answer of a live release. Raises Refused, Unavailable, msgspec.MsgspecError for one that cannot be read.
+
+        Predictors follow the ledger by themselves: one may still answer with what was revoked, already with what this
+        proxy has not heard of, or say that it has nothing any more. Then the ledger is looked at again and the request
+        sent again, for a while, by the route that is right then.
+        """
+        timeout_s = self._watch.state(exchange.use_case).parameters.timeout_s
+        began, pause_s = time.perf_counter(), _FIRST_PAUSE_S
+        while True:
+            waited_s = time.perf_counter() - began
+            try:
+                return await self._ask_once(exchange, interface, rows, timeout_s - waited_s)
+            except _Swapping as swapping:
+                if time.perf_counter() - began + pause_s > min(PATIENCE_S, timeout_s):
+                    raise self._given_up(exchange, swapping) from swapping
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _ask_once(self, exchange: Exchange, interface: InterfaceName, rows: int, timeout_s: float) -> Given:
+        route = self._route(exchange)
+        exchange.rule, exchange.release, exchange.arm = route.rule, route.release, route.release.arm
+        upstream = await self._send(exchange, interface, timeout_s)
+        if upstream.status != HTTPStatus.OK:
+            refusal = _refused_upstream(upstream)
+            if upstream.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                await self._watch.look_again()
+                if self._route(exchange) != route:
+                    raise _Swapping(refusal)
+            raise refusal
+        scores, by = read_response(interface, upstream.body, rows)
+        if by.arm != exchange.arm or by.request_id != exchange.request_id:
+            raise _withheld(exchange, by)
+        release = await self._live_release(exchange.use_case, by)
+        if release is None:
+            if self._in_vain.get((exchange.use_case, by.arm)) == (by.package_digest, route.release.seq):
+                raise _withheld(exchange, by)
+            raise _Swapping(by)
+        exchange.release = release
+        return Given(upstream.body, scores, by.engine)
+
+    def _route(self, exchange: Exchange) -> Route:
+        """The route of the request, by what holds now. Raises Refused, Unavailable."""
+        state = self._watch.state(exchange.use_case)
+        exchange.parameters_version = state.parameters.version
+        if not state.parameters.active:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"Model {exchange.use_case!r} is switched off by its operator.")
+        route = choose(state.parameters, self._watch.live(exchange.use_case), exchange.routing_key or exchange.request_id)
+        if route is None:
+            champion = state.live.champion
+            over = None if champion is None else refused(champion, state.policy, self._watch.clock())
+            detail = f"{over}. {APPROVE_AGAIN}" if over else f"No champion of {exchange.use_case!r} is released and reachable."
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+        return route
+
+    async def _send(self, exchange: Exchange, interface: InterfaceName, timeout_s: float) -> UpstreamAnswer:
+        urls = self._watch.state(exchange.use_case).parameters.arms[exchange.arm or ""].upstreams
+        timeout_s = round(max(timeout_s, 0.001), 3)
+        try:
+            upstream = await self._upstreams.predict(
+                urls, interface, exchange.use_case, exchange.body, exchange.request_id, timeout_s
+            )
+        except UpstreamFailed as error:
+            exchange.attempts, exchange.upstream_latency_us = exchange.attempts + error.attempts, error.latency_us
+            raise
+        exchange.attempts, exchange.upstream_latency_us = exchange.attempts + upstream.attempts, upstream.latency_us
+        return upstream
+
+    async def _live_release(self, use_case: str, by: Provenance) -> Release | None:
+        """The live release whose package answered, by a ledger that is read again before the answer is no."""
+        release = self._watch.state(use_case).release_of(by.arm, by.package_digest, now_us())
+        if release is None:
+            await self._watch.look_again()
+            release = self._watch.state(use_case).release_of(by.arm, by.package_digest, now_us())
+        return release
+
+    def _given_up(self, exchange: Exchange, swapping: "_Swapping") -> Refused:
+        """The refusal that ends the wait. Who answers so again is not waited for again."""
+        if isinstance(swapping.why, Refused):
+            return swapping.why
+        seq = 0 if exchange.release is None else exchange.release.seq
+        self._in_vain[exchange.use_case, swapping.why.arm] = (swapping.why.package_digest, seq)
+        return _withheld(exchange, swapping.why)
+
+
+class _Swapping(Exception):
+    """What a swap of models may explain: who answered, or the predictor's refusal."""
+
+    def __init__(self, why: Provenance | Refused) -> None:
+        self.why = why
+        super().__init__()
+
+
+def _withheld(exchange: Exchange, by: Provenance) -> Refused:
+    log.error(
+        "answer withheld: not the live package of the arm that was asked",
+        asked=exchange.arm,
+        answered=by.arm,
+        package=by.package_digest[:12],
+        request_id=exchange.request_id,
+        answered_request_id=by.request_id,
+    )
+    return Refused(HTTPStatus.BAD_GATEWAY, "The model that answered is not the one that was released; the answer is withheld.")
+
+
+class _Detail(msgspec.Struct):
+    detail: str = "The model answered with an error."
+
+
+def _refused_upstream(answer: UpstreamAnswer) -> Refused:
+    """What the client gets instead: a predictor's refusal of the body and its own 503, in its words; else 502."""
+    if answer.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE):
+        return Refused(HTTPStatus.BAD_GATEWAY, f"The model answered with status {answer.status}.")
+    try:
+        detail = msgspec.json.decode(answer.body, type=_Detail).detail
+    except msgspec.MsgspecError:
+        detail = _Detail().detail
+    return Refused(HTTPStatus(answer.status), detail)
