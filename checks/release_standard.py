@@ -9,7 +9,6 @@ from typing import Literal
 
 from checks.verdict import Verdict
 from lake.documents import StrictDocument, canonical, sha256
-from lake.errors import SettingError
 from lake.evaluation import Difference, Estimate, Evaluation
 
 
@@ -17,7 +16,8 @@ class Gate(StrictDocument, frozen=True, kw_only=True):
     """One requirement on one metric.
 
     `against` "limit" compares the metric itself; any other compares its difference (candidate minus other) on the same
-    rows. With `bound` "interval" the whole 95 % interval must satisfy it, with "point" the estimate.
+    rows. With `bound` "interval" the whole 95 % interval must satisfy it, with "point" the estimate. `slice` is one of the
+    evaluation's; of findings the metric is `failed_findings`, on the slice `topic=<topic>`.
     """
 
     name: str
@@ -28,10 +28,6 @@ class Gate(StrictDocument, frozen=True, kw_only=True):
     bound: Literal["point", "interval"] = "point"
     slice: str = "all"
     blocking: bool = True
-
-    def __post_init__(self) -> None:
-        if self.against != "limit" and self.slice != "all":
-            raise SettingError(f"slice of gate {self.name!r}", self.slice, "all: comparisons are made on the whole holdout")
 
 
 def standard_digest(gates: Sequence[Gate]) -> str:
@@ -44,7 +40,8 @@ def decide(gate: Gate, evaluation: Evaluation) -> Verdict:
 
     Only a comparison against a champion is passed without evidence, while there is none to compare with.
     """
-    if gate.against == "champion" and not any(one.other == "champion" for one in evaluation.differences):
+    compared = any(one.other == "champion" for one in evaluation.differences)
+    if gate.against == "champion" and evaluation.champion_digest is None and not compared:
         return Verdict(passed=True, reason=f"{gate.name}: there is no champion yet", limit=gate.limit)
     figure = _figure(gate, evaluation)
     worst = "low" if gate.must_be == "at least" else "high"
@@ -52,10 +49,12 @@ def decide(gate: Gate, evaluation: Evaluation) -> Verdict:
     if figure is None or observed is None:
         return Verdict(passed=False, reason=f"{gate.name}: {_missing(gate, found=figure is not None)}", limit=gate.limit)
     passed = observed >= gate.limit if gate.must_be == "at least" else observed <= gate.limit
-    compared = gate.metric if gate.against == "limit" else f"{gate.metric} against the {gate.against}"
+    what = gate.metric if gate.against == "limit" else f"{gate.metric} against the {gate.against}"
     at_worst = " at worst" if gate.bound == "interval" else ""
+    counted = "findings" if gate.metric == "failed_findings" else "rows"
     reason = (
-        f"{gate.name}: {compared} is {observed:.4g}{at_worst}, must be {gate.must_be} {gate.limit:.4g}, over {figure.n:,} rows"
+        f"{gate.name}: {what}{_where(gate)} is {observed:.4g}{at_worst}, "
+        f"must be {gate.must_be} {gate.limit:.4g}, over {figure.n:,} {counted}"
     )
     return Verdict(passed=passed, reason=reason, observed=observed, limit=gate.limit, rows=figure.n)
 
@@ -63,12 +62,17 @@ def decide(gate: Gate, evaluation: Evaluation) -> Verdict:
 def _figure(gate: Gate, evaluation: Evaluation) -> Estimate | Difference | None:
     if gate.against == "limit":
         return evaluation.find(gate.metric, gate.slice)
-    return next((one for one in evaluation.differences if (one.metric, one.other) == (gate.metric, gate.against)), None)
+    wanted = (gate.metric, gate.against, gate.slice)
+    return next((one for one in evaluation.differences if (one.metric, one.other, one.slice) == wanted), None)
+
+
+def _where(gate: Gate) -> str:
+    return "" if gate.slice == "all" else f" on slice {gate.slice!r}"
 
 
 def _missing(gate: Gate, *, found: bool) -> str:
     if gate.against != "limit":
-        return f"the evaluation does not compare {gate.metric} with the {gate.against}"
+        return f"the evaluation does not compare {gate.metric} with the {gate.against}{_where(gate)}, or has too few days to"
     if found:
         return f"{gate.metric} on slice {gate.slice!r} has no interval, for want of days"
     return f"the evaluation has no {gate.metric} on slice {gate.slice!r}"

@@ -91,6 +91,8 @@ class Skew(Document, frozen=True, kw_only=True):
 class Evaluation(Document, frozen=True, kw_only=True):
     """What an approver decides on. `looks` counts the packages that were judged on this holdout, this one included.
 
+    `champion_digest` is the package of the champion that was live; there are no differences from it over too few days.
+
     The slices of `estimates` are "all", `<field>=<value>`, `<period>=<start>` as in "month=2013-06", "feature=<name>" and
     "topic=<topic>", so that a gate can ask for any of them.
     """
@@ -113,6 +115,7 @@ class Evaluation(Document, frozen=True, kw_only=True):
     features: tuple[FeatureEvidence, ...] = ()
     findings: tuple[Finding, ...] = ()
     skew: tuple[Skew, ...] = ()
+    champion_digest: str | None = None
     format_version: int = 1
 
     @property

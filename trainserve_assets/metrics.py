@@ -1,11 +1,16 @@
 """Metrics of a model over days: values, and their 95 % intervals by drawing whole days again.
 
-Rows of one day are not independent, since bad weather moves all its flights: the day is what is drawn. Each metric is
-first summed by day, so that a thousand draws cost one product of matrices; AUC too, by counting the ordered pairs of
-each day with each other day.
+Rows of one day are not independent, since bad weather moves all its flights: the day is what is drawn, with
+replacement, by scipy's bootstrap. Each metric is first summed by day, so that all draws cost one product of matrices;
+AUC too, by counting the ordered pairs of each day with each other day.
+
+The intervals are percentiles of the draws. BCa would correct them for skew, but it needs every metric without each one
+day and draws that vary: it has no answer for the AUC of a slice with one late day, or for a model beside itself.
 """
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,11 +18,15 @@ import numpy.typing as npt
 
 from lake.input_schema import Task
 
-DRAWS = 1_000
+# With 25 looks at a holdout the interval over all of them still rests on 5 draws at each end.
+DRAWS = 4_999
 # With fewer days no interval is given: it would claim to know what a few days cannot tell.
 FEWEST_DAYS = 7
 BINS = 10
 _SMALLEST_PROBABILITY = 1e-15
+
+# What each task is judged by first; less of it is better.
+LOSS: Mapping[Task, str] = {"binary": "log_loss", "multiclass": "log_loss", "regression": "rmse"}
 
 Numbers = npt.NDArray[np.float64]
 Days = npt.NDArray[np.intp]
@@ -32,13 +41,13 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     scores: Numbers
     days: npt.NDArray[np.generic]
 
-    def where(self, mask: npt.NDArray[np.bool_]) -> "Sample":
-        """Some of the rows."""
-        return Sample(labels=self.labels[mask], scores=self.scores[mask], days=self.days[mask])
+    def where(self, rows: npt.NDArray[np.bool_ | np.intp]) -> "Sample":
+        """Some of the rows, by a mask or by their positions."""
+        return Sample(labels=self.labels[rows], scores=self.scores[rows], days=self.days[rows])
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric: its value, its draws, and over how many rows and days. The interval is None over too few days."""
+    """One metric: its value, its draws, and over how many rows and days. Over too few days there are no draws."""
 
     value: float
     draws: Numbers
@@ -47,11 +56,16 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % interval."""
+        """The 95 % interval, or None without draws."""
+        return self.interval_over(1)
+
+    def interval_over(self, looks: int) -> tuple[float, float] | None:
+        """The interval that holds with 95 % over this many looks together (Bonferroni), or None without draws."""
         draws = self.draws[np.isfinite(self.draws)]
-        if self.days < FEWEST_DAYS or not draws.size:
+        if not draws.size:
             return None
-        low, high = np.percentile(draws, [2.5, 97.5])
+        tail = 2.5 / looks
+        low, high = np.percentile(draws, [tail, 100 - tail])
         return float(low), float(high)
 
     def minus(self, other: "Spread") -> "Spread":
@@ -60,22 +74,55 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure(task: Task, sample: Sample) -> dict[str, Spread]:
-    """All metrics of a task on these rows; one that they cannot tell, as the AUC of one class alone, is left out."""
+    """All metrics of a task on these rows; one that they cannot tell, as the AUC of one class alone, is left out.
+
+    Samples of equal days are drawn alike, so that the differences of two models on the same rows are paired.
+    """
     days, day = np.unique(sample.days, return_inverse=True)
     if not days.size:
         return {}
     at = _METRICS[task](sample, day, days.size)
-    values, draws = at(np.ones((1, days.size))), at(_draws(days.size))
+    values = at(np.ones((1, days.size)))
+    draws = _drawn(at, days.size) if days.size >= FEWEST_DAYS else np.empty((len(values), 0))
     return {
-        name: Spread(value=float(value[0]), draws=draws[name], n=sample.labels.size, days=days.size)
-        for name, value in values.items()
+        name: Spread(value=float(value[0]), draws=drawn, n=sample.labels.size, days=days.size)
+        for (name, value), drawn in zip(values.items(), draws, strict=True)
         if np.isfinite(value[0])
     }
 
 
-def _draws(days: int) -> Numbers:
-    """How often each day is drawn, shape (draws, days); the same for every model, so that differences are paired."""
-    return np.random.default_rng(0).multinomial(days, np.full(days, 1 / days), size=DRAWS).astype(np.float64)
+def with_skill(task: Task, spreads: Mapping[str, Spread], base: Mapping[str, Spread]) -> dict[str, Spread]:
+    """The metrics and `skill`, the share of the base rate's loss that a model saves: 1 - loss / loss of the base rate.
+
+    The loss is the log-loss of classes and the squared error of values. Without a loss of the base rate there is none.
+    """
+    ours, usual = spreads.get(LOSS[task]), base.get(LOSS[task])
+    if ours is None or usual is None or usual.value == 0:
+        return dict(spreads)
+    power = 2 if task == "regression" else 1
+    saved = 1 - _ratio(ours.draws, usual.draws) ** power
+    skill = Spread(value=1 - (ours.value / usual.value) ** power, draws=saved, n=ours.n, days=ours.days)
+    return {**spreads, "skill": skill}
+
+
+def _drawn(at: Metrics, days: int) -> Numbers:
+    """Each metric at each draw of as many days with replacement, shape (metrics, draws)."""
+    from scipy.stats import DegenerateDataWarning, bootstrap
+
+    def metrics(drawn: npt.NDArray[np.intp], axis: int) -> Numbers:
+        flat = drawn.reshape(-1, drawn.shape[axis])
+        place = flat + days * np.arange(len(flat))[:, None]
+        times = np.bincount(place.ravel(), minlength=days * len(flat)).reshape(-1, days)
+        return np.stack(list(at(times.astype(np.float64)).values())).reshape(-1, *drawn.shape[:-1])
+
+    with warnings.catch_warnings():
+        # Some draws lack what a metric needs, as days with a positive: `Spread` leaves these out, where scipy gives up.
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        found: Any = bootstrap(
+            (np.arange(days),), metrics, n_resamples=DRAWS, vectorized=True, method="percentile", rng=np.random.default_rng(0)
+        )
+    draws: Numbers = found.bootstrap_distribution
+    return draws
 
 
 def _binary(sample: Sample, day: Days, days: int) -> Metrics:

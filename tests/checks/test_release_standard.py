@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from checks.release_standard import Gate, decide, standard_digest
-from lake.errors import SettingError
 from lake.evaluation import Difference, Estimate, Evaluation
 
 AUC_AT_LEAST = Gate(name="ranks_well", metric="auc", must_be="at least", limit=0.7)
@@ -117,6 +116,29 @@ def test_another_standard_has_another_digest() -> None:
     assert standard_digest([AUC_AT_LEAST]) != digest
 
 
-def test_a_difference_on_a_slice_is_refused_since_none_is_made() -> None:
-    with pytest.raises(SettingError, match="slice"):
-        Gate(name="x", metric="auc", must_be="at least", limit=0.0, against="champion", slice="depot=north")
+def test_a_difference_on_a_slice_is_that_of_the_slice() -> None:
+    gate = msgspec.structs.replace(CHAMPION, slice="depot=north")
+    whole = difference("champion", 0.0, 0.0, 0.0)
+    north = msgspec.structs.replace(whole, slice="depot=north", value=0.02, n=100)
+    verdict = decide(gate, evaluation(whole, north))
+    assert not verdict.passed
+    assert verdict.reason.endswith("against the champion on slice 'depot=north' is 0.02, must be at most 0.01, over 100 rows")
+    assert decide(CHAMPION, evaluation(whole, north)).passed
+    assert "on slice 'depot=north'" in decide(gate, evaluation(whole)).reason
+    assert not decide(gate, evaluation(whole)).passed
+
+
+def test_a_champion_that_was_not_compared_for_want_of_days_passes_nothing() -> None:
+    verdict = decide(CHAMPION, evaluation(champion_digest="c" * 64))
+    assert not verdict.passed
+    assert "too few days" in verdict.reason
+
+
+@pytest.mark.parametrize(("failed", "passed"), [(0.0, True), (1.0, False)])
+def test_a_gate_can_demand_that_no_finding_failed(*, failed: float, passed: bool) -> None:
+    gate = Gate(name="nothing_leaks", metric="failed_findings", slice="topic=leakage", must_be="at most", limit=0)
+    counted = Estimate(metric="failed_findings", value=failed, n=3, slice="topic=leakage")
+    verdict = decide(gate, evaluation(estimates=(counted,)))
+    assert verdict.passed == passed
+    assert verdict.reason.endswith("over 3 findings")
+    assert not decide(gate, evaluation()).passed

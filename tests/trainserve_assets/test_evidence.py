@@ -14,8 +14,9 @@ from lake.home import Home
 from lake.package import open_package
 from lake.tables import DATASET
 from tests.parcel_training import Platform, failures, parcel_use_case
-from trainserve_assets.approval import Request
-from trainserve_assets.evidence import judge, read_holdout, score
+from trainserve_assets.approval.draft import Request
+from trainserve_assets.evidence import judge
+from trainserve_assets.evidence.holdout import load, read_holdout, score
 from trainserve_assets.metrics import measure
 from trainserve_assets.report import evaluation_page, evaluation_summary, release_block
 from trainserve_assets.training import read_note
@@ -36,7 +37,8 @@ def test_figures_are_those_of_the_packages_own_answers_on_the_holdout(platform: 
 
     holdout = platform.lake.table(platform.use_case.name, DATASET).scan().filter(split="holdout").collect()
     digest = read_note(platform.lake.store, platform.use_case.name, "boosting").package_digest
-    scores = score(open_package(platform.lake.store, platform.use_case.name, digest), holdout)
+    package = open_package(platform.lake.store, platform.use_case.name, digest)
+    scores = score(load(package), package.manifest.features, holdout)
     found = evaluations(platform)["boosting"].find("auc")
     assert found is not None
     assert found.value == pytest.approx(roc_auc_score(holdout["label"].to_numpy(), scores[:, 0]))
@@ -46,11 +48,16 @@ def test_figures_are_those_of_the_packages_own_answers_on_the_holdout(platform: 
 def test_slices_share_the_holdout_among_them(platform: Platform) -> None:
     document = evaluations(platform)["trees"]
     whole = document.find("log_loss")
-    slices = [one for one in document.estimates if one.metric == "log_loss" and one.slice != "all"]
-    assert {one.slice for one in slices} == {"depot=harbour", "depot=north", "depot=south"}
+    by = {
+        field: [one for one in document.estimates if one.metric == "log_loss" and one.slice.startswith(f"{field}=")]
+        for field in ("depot", "month")
+    }
+    assert {one.slice for one in by["depot"]} == {"depot=harbour", "depot=north", "depot=south"}
+    assert {one.slice for one in by["month"]} == {"month=2013-05", "month=2013-06"}
     assert whole is not None
-    assert sum(one.n for one in slices) == whole.n
-    assert sum(one.n * one.value for one in slices) / whole.n == pytest.approx(whole.value)
+    for slices in by.values():
+        assert sum(one.n for one in slices) == whole.n
+        assert sum(one.n * one.value for one in slices) / whole.n == pytest.approx(whole.value)
 
 
 def test_the_base_rate_is_that_of_training_and_not_of_the_holdout(platform: Platform) -> None:
@@ -61,7 +68,7 @@ def test_the_base_rate_is_that_of_training_and_not_of_the_holdout(platform: Plat
 
     constant = holdout.sample(np.full((holdout.labels.size, 1), trained_on.mean()))
     document = evaluations(platform)["line"]
-    [against] = [one for one in document.differences if (one.metric, one.other) == ("log_loss", "base rate")]
+    [against] = [one for one in document.differences if (one.metric, one.other, one.slice) == ("log_loss", "base rate", "all")]
     whole = document.find("log_loss")
     assert whole is not None
     assert against.value == pytest.approx(whole.value - measure("binary", constant)["log_loss"].value)
@@ -77,7 +84,7 @@ def test_the_live_champion_is_scored_on_the_same_rows(platform: Platform) -> Non
     found = evaluations(platform)
     champion = read_note(platform.lake.store, platform.use_case.name, "boosting").package_digest
     for name, document in found.items():
-        [against] = [one for one in document.differences if (one.metric, one.other) == ("auc", "champion")]
+        [against] = [one for one in document.differences if (one.metric, one.other, one.slice) == ("auc", "champion", "all")]
         assert against.other_name == champion
         mine, its = document.find("auc"), found["boosting"].find("auc")
         assert mine is not None
@@ -130,7 +137,7 @@ def test_the_block_to_paste_lacks_just_what_only_a_person_can_say(platform: Plat
     document = read_evaluation(platform.home.lake, platform.use_case.name, platform.evaluation_id("trees"))
     pasted = msgspec.yaml.decode(release_block(platform.use_case, document))
     config = pasted["ops"]["late_parcel__release"]["config"]
-    assert set(config) == set(Request.__struct_fields__)
+    assert set(config) == {field.name for field in msgspec.structs.fields(Request) if field.required}
     assert [name for name, value in config.items() if value is None] == ["approver", "reason"]
     config |= {"approver": "ada", "reason": "it ranks better"}
     result = platform.run(["release"], pasted)

@@ -1,10 +1,11 @@
 """Metrics over days: against scikit-learn, against rows drawn one by one, and the coverage of their intervals."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from lake.input_schema import Task
-from trainserve_assets.metrics import FEWEST_DAYS, Numbers, Sample, measure
+from trainserve_assets.metrics import DRAWS, FEWEST_DAYS, Numbers, Sample, measure, with_skill
 
 
 def sample(generator: np.random.Generator, days: int = 12, per_day: int = 40, shock: float = 0.8, decimals: int = 2) -> Sample:
@@ -51,18 +52,60 @@ def test_regression_metrics_are_those_of_scikit_learn() -> None:
     assert spreads["bias"].value == pytest.approx((scores - labels).mean())
 
 
-def test_a_draw_of_days_is_the_metric_of_the_rows_of_those_days() -> None:
-    """What is computed from sums by day is what drawing the rows themselves gives, for AUC with its pairs too."""
+def test_draws_are_those_of_scipy_over_the_rows_of_whole_days() -> None:
+    """What is computed from sums by day is what drawing the rows of days gives, for AUC with its pairs too."""
+    from scipy.stats import bootstrap
+
     rows = sample(np.random.default_rng(4), days=8)
     draws = measure("binary", rows)
-    weights = np.random.default_rng(0).multinomial(8, np.full(8, 1 / 8), size=1_000)
-    for number in (0, 1, 999):
-        drawn = np.concatenate(
-            [np.flatnonzero(rows.days == day) for day, times in enumerate(weights[number]) for _ in range(times)]
-        )
-        of_rows = measure("binary", rows.where(drawn))
-        for metric in ("auc", "log_loss", "brier", "predicted_over_observed"):
-            assert draws[metric].draws[number] == pytest.approx(of_rows[metric].value), metric
+    metrics = ("auc", "log_loss", "brier", "predicted_over_observed")
+
+    def of_rows(days: npt.NDArray[np.intp]) -> Numbers:
+        drawn = np.concatenate([np.flatnonzero(rows.days == day) for day in days])
+        # One day: of a draw the value alone is asked for.
+        found = measure("binary", Sample(labels=rows.labels[drawn], scores=rows.scores[drawn], days=np.zeros(drawn.size)))
+        return np.array([found[metric].value for metric in metrics])
+
+    found = bootstrap(
+        (np.arange(8),), of_rows, n_resamples=50, vectorized=False, method="percentile", rng=np.random.default_rng(0)
+    )
+    for metric, drawn in zip(metrics, found.bootstrap_distribution, strict=True):
+        assert draws[metric].draws[:50] == pytest.approx(drawn), metric
+
+
+def test_an_interval_is_scipys_own() -> None:
+    from scipy.stats import bootstrap
+
+    rows = sample(np.random.default_rng(10), days=9)
+    by_day = np.array([losses(rows.where(rows.days == day)).mean() for day in range(9)])  # days have equally many rows
+    found = bootstrap((by_day,), np.mean, n_resamples=DRAWS, method="percentile", rng=np.random.default_rng(0))
+    assert measure("binary", rows)["log_loss"].interval == pytest.approx(tuple(found.confidence_interval))
+
+
+def test_the_more_looks_the_wider_the_interval_over_all_of_them() -> None:
+    spread = measure("binary", sample(np.random.default_rng(11)))["log_loss"]
+    once, of_one, of_ten = spread.interval, spread.interval_over(1), spread.interval_over(10)
+    assert once == of_one
+    assert once is not None
+    assert of_ten is not None
+    assert of_ten[0] < once[0]
+    assert of_ten[1] > once[1]
+
+
+def test_skill_is_the_share_of_the_base_rates_loss_that_is_saved() -> None:
+    from sklearn.metrics import d2_log_loss_score, r2_score
+
+    rows = sample(np.random.default_rng(12), days=9)
+    base = Sample(labels=rows.labels, scores=np.full_like(rows.scores, rows.labels.mean()), days=rows.days)
+    skill = with_skill("binary", measure("binary", rows), measure("binary", base))["skill"]
+    assert skill.value == pytest.approx(d2_log_loss_score(rows.labels, rows.scores[:, 0]))
+    assert skill.interval is not None
+    assert skill.interval[0] < skill.value < skill.interval[1]
+
+    values = Sample(labels=rows.scores[:, 0] + rows.labels / 9, scores=rows.scores, days=rows.days)
+    mean = Sample(labels=values.labels, scores=np.full_like(rows.scores, values.labels.mean()), days=rows.days)
+    skill = with_skill("regression", measure("regression", values), measure("regression", mean))["skill"]
+    assert skill.value == pytest.approx(r2_score(values.labels, values.scores[:, 0]))
 
 
 def test_intervals_over_days_hold_the_truth_where_intervals_over_rows_do_not() -> None:

@@ -1,0 +1,45 @@
+"""Skew: the same examples as serving logged them and as the dataset has them from its source, field by field.
+
+Only the source's own rows say anything: an example that came back as feedback is the logged row itself.
+"""
+
+from datetime import date
+
+import polars as pl
+
+from lake.delta import Table
+from lake.evaluation import Skew
+from trainserve_assets.examples import day_of, example_key
+from trainserve_assets.logged import answered
+from trainserve_assets.use_case import UseCase
+
+_LOGGED = " (logged)"
+_COMPARED = " compared"
+
+
+def skew(use_case: UseCase, dataset: pl.LazyFrame, predictions: Table) -> tuple[Skew, ...]:
+    """One comparison for each field outside the key, over the examples that both have; none while they share none.
+
+    Of several answers about one example the one counts that was asked last. Values are equal when they are the same,
+    nulls included.
+    """
+    schema = use_case.input_schema
+    key = example_key(schema)
+    fields = [name for name in schema.names if name not in key]
+    if not fields or not predictions.exists():
+        return ()
+    until = date.fromisoformat(use_case.history_until)
+    logged = (
+        predictions.scan()
+        .filter(pl.col("event_date") < until, answered(), pl.col("purpose") == "answer")
+        .select("received_at_utc", "request_id", "row", "features")
+        .unnest("features")
+        .sort("received_at_utc", "request_id", "row")
+        .unique(key, keep="last")
+    )
+    built = dataset.filter(day_of(schema) < until)
+    both = built.join(logged, on=key, how="inner", nulls_equal=True, suffix=_LOGGED)
+    differs = [pl.col(name).ne_missing(pl.col(f"{name}{_LOGGED}")).sum().alias(name) for name in fields]
+    found = both.select(pl.len().alias(_COMPARED), *differs).collect().row(0, named=True)
+    compared = int(found[_COMPARED])
+    return tuple(Skew(field=name, compared=compared, different=int(found[name])) for name in fields) if compared else ()
