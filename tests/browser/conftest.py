@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from lake.home import Home
 from lake.listener import bind
@@ -49,15 +49,21 @@ def dagit(platform: Platform) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(dagit: str) -> Iterator[Page]:
-    """A fresh page whose paths are Dagit's."""
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("needs the Debian package chromium")
     with sync_playwright() as playwright:
         arguments = [*QUIET_BROWSER, "--no-sandbox"]
         with playwright.chromium.launch(executable_path=chromium, args=arguments) as browser:
-            page = browser.new_page(base_url=dagit, viewport={"width": 1500, "height": 1000})
-            page.set_default_timeout(PATIENCE_MS)
-            expect.set_options(timeout=PATIENCE_MS)
-            yield page
+            yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, dagit: str) -> Page:
+    """A fresh page whose paths are Dagit's."""
+    page = browser.new_page(base_url=dagit, viewport={"width": 1500, "height": 1000})
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    return page

@@ -102,7 +102,7 @@ def test_evaluating_again_writes_the_same_files(platform: Platform) -> None:
 def test_dagits_short_form_is_small_enough_to_be_shown_where_it_stands(platform: Platform) -> None:
     metadata = materialization(platform)
     for candidate in platform.use_case.candidates:
-        block, picture = metadata[f"release_{candidate.name}"].value, metadata[f"through_the_holdout_{candidate.name}"].value
+        block, picture = metadata[f"release_{candidate.name}"].value, metadata[f"trend_{candidate.name}"].value
         assert platform.evaluation_id(candidate.name) in block
         assert "](data:image/svg+xml;base64," in picture
         assert max(len(block), len(picture)) < INLINE_LIMIT
@@ -118,7 +118,7 @@ def test_dagit_links_to_the_pages_where_a_server_is_named(platform: Platform, mo
     monkeypatch.setenv("TRAINSERVE_REPORTS", f"{ADDRESS}/")
     linked = materialization(platform)
     assert linked["report_trees"] == dg.MetadataValue.url(f"{ADDRESS}/{page}")
-    assert linked["report_file_trees"] == alone["report_trees"]
+    assert linked["stored_in"] == dg.MetadataValue.path(f"{platform.home.lake}/late_parcel/evaluations")
     [spec] = [spec for spec in platform.definitions.resolve_all_asset_specs() if spec.key == platform.key("evaluation")]
     assert spec.metadata["reports"] == dg.MetadataValue.url(f"{ADDRESS}/")
 

@@ -17,9 +17,8 @@ from trainserve_assets.report.block import release_block
 from trainserve_assets.report.curve_charts import reliability_chart, roc_chart
 from trainserve_assets.report.curves import through_time
 from trainserve_assets.report.exhibit import Exhibit
-from trainserve_assets.report.figures import HEADLINES
+from trainserve_assets.report.figures import HEADLINES, comparison_rows
 from trainserve_assets.report.files import REPORT, folder_of
-from trainserve_assets.report.judgement import decided, standard_words
 from trainserve_assets.report.overview import evaluation_lines, evaluation_page
 
 ADDRESS = "TRAINSERVE_REPORTS"
@@ -54,6 +53,9 @@ def run_metadata(found: Sequence[Exhibit], lake: str, address: str | None) -> Me
         "dataset_version": dg.MetadataValue.int(evaluations[0].dataset_version),
         "stored_in": dg.MetadataValue.path(f"{lake}/{use_case.name}/evaluations"),
     }
+    compared = [dg.TableRecord(dict(row)) for row in comparison_rows(evaluations)]
+    if compared:
+        metadata["compared"] = dg.MetadataValue.table(compared)
     if address is not None:
         metadata["all_reports"] = dg.MetadataValue.url(f"{address}/")
     return metadata
@@ -63,16 +65,13 @@ def candidate_metadata(exhibit: Exhibit, card: str, lake: str, address: str | No
     """What is said of one candidate, each entry named for it."""
     evaluation, name = exhibit.evaluation, exhibit.evaluation.candidate
     page = f"{folder_of(evaluation.use_case, evaluation.evaluation_id)}/{REPORT}"
+    file = dg.MetadataValue.path(f"{lake}/{page}")
     metadata: dict[str, dg.MetadataValue] = {
-        f"report_{name}": dg.MetadataValue.path(f"{lake}/{page}"),
+        f"report_{name}": file if address is None else dg.MetadataValue.url(f"{address}/{page}"),
+        f"trend_{name}": dg.MetadataValue.md(sparkline(exhibit)),
         f"model_card_{name}": dg.MetadataValue.md(card),
         f"release_{name}": dg.MetadataValue.md(f"```yaml\n{release_block(exhibit.use_case, evaluation)}```"),
-        f"standard_{name}": dg.MetadataValue.text(standard_words(decided(exhibit.use_case.release_standard, evaluation))),
-        f"through_the_holdout_{name}": dg.MetadataValue.md(sparkline(exhibit)),
     }
-    if address is not None:
-        metadata[f"report_{name}"] = dg.MetadataValue.url(f"{address}/{page}")
-        metadata[f"report_file_{name}"] = dg.MetadataValue.path(f"{lake}/{page}")
     for metric in HEADLINES[evaluation.task][:2]:
         estimate = evaluation.find(metric)
         if estimate is not None:

@@ -70,12 +70,11 @@ def slice_chart(estimates: Sequence[Estimate], whole: Estimate | None, worst: st
     frame = _intervals(largest)
     color = alt.condition(alt.datum.slice == worst, alt.value(ORANGE), alt.value(BLUE))
     y = alt.Y("slice:N", title=None, sort=order, axis=alt.Axis(labelLimit=150))
+    x = alt.X("value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
     base = alt.Chart(frame).encode(y=y, color=color)
     layers = [
-        base.mark_rule(strokeWidth=3, opacity=0.55).encode(
-            x=alt.X("low:Q", title=title, scale=alt.Scale(zero=False)), x2="high:Q"
-        ),
-        base.mark_point(filled=True, size=70, opacity=1).encode(x=alt.X("value:Q", title=title, scale=alt.Scale(zero=False))),
+        base.mark_rule(strokeWidth=3, opacity=0.55).encode(x=alt.X("low:Q", title=title), x2="high:Q"),
+        base.mark_point(filled=True, size=70, opacity=1).encode(x=x),
     ]
     if whole is not None:
         layers.insert(0, alt.Chart(pl.DataFrame({"x": [whole.value]})).mark_rule(**DASHED).encode(x="x:Q"))

@@ -52,7 +52,7 @@ def comparison_rows(evaluations: Sequence[Evaluation]) -> list[Row]:
         }
         for evaluation in evaluations
         for one in evaluation.differences
-        if one.metric == HEADLINES[evaluation.task][0]
+        if (one.metric, one.slice) == (HEADLINES[evaluation.task][0], "all")
     ]
 
 

@@ -93,8 +93,6 @@ class _Handler(BaseHTTPRequestHandler):
     """GET and HEAD; what else there is in HTTP is answered by 501."""
 
     server: ReportServer
-    server_version = "trainserve-reports"
-    sys_version = ""
     timeout = 30
 
     def do_GET(self) -> None:
@@ -107,6 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in _HEADERS.items():
             self.send_header(name, value)
         super().end_headers()
+
+    def version_string(self) -> str:
+        return "trainserve-reports"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base class's
         _log.info("request", client=self.client_address[0], line=format % args)
