@@ -2,7 +2,9 @@
 
 import signal
 import threading
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -16,7 +18,7 @@ def up(
     host: str = "127.0.0.1",
     proxy_port: int = 8000,
     dagit_port: int = 3000,
-    read_only_port: int | None = None,
+    read_only_port: Annotated[int | None, Parameter(env_var="TRAINSERVE_READ_ONLY_PORT")] = None,
     reports_port: int = 3001,
     challenger_share: float = 0.1,
 ) -> None:
