@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from lake.input_schema import Task
@@ -11,6 +12,7 @@ from trainserve_assets.metrics import BINS, Numbers, Sample
 from trainserve_assets.use_case import Cost
 
 POINTS = 100
+Positions = npt.NDArray[np.intp]
 _PER = 1_000
 
 
@@ -24,9 +26,9 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True):
     cost: float | None
 
 
-def by_model(curve: "Mapping[str, pl.DataFrame]") -> pl.DataFrame:
+def by_model(curves: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Curves below each other, with the model's name in column `model`."""
-    return pl.concat([frame.with_columns(model=pl.lit(name)) for name, frame in curve.items()])
+    return pl.concat([frame.with_columns(model=pl.lit(name)) for name, frame in curves.items()])
 
 
 def reliability(task: Task, sample: Sample) -> pl.DataFrame:
@@ -35,9 +37,10 @@ def reliability(task: Task, sample: Sample) -> pl.DataFrame:
     Of classes it is the probability of the likeliest one, against the share that was of that class.
     """
     predicted, observed = predicted_and_observed(task, sample)
-    edges = np.quantile(predicted, np.linspace(0, 1, BINS + 1)[1:-1])
-    frame = pl.DataFrame({"tenth": np.searchsorted(edges, predicted, side="right"), "predicted": predicted, "observed": observed})
-    return frame.group_by("tenth").agg(pl.col("predicted", "observed").mean(), n=pl.len()).sort("tenth").drop("tenth")
+    tenth = _tenths(predicted)
+    n = np.bincount(tenth)
+    means = {"predicted": _means(tenth, predicted), "observed": _means(tenth, observed)}
+    return pl.DataFrame({**means, "n": n}).filter(pl.col("n") > 0)
 
 
 def through_time(task: Task, sample: Sample, most: int = 60) -> pl.DataFrame:
@@ -45,8 +48,8 @@ def through_time(task: Task, sample: Sample, most: int = 60) -> pl.DataFrame:
     predicted, observed = predicted_and_observed(task, sample)
     days, place = np.unique(sample.days, return_inverse=True)
     run = -(-days.size // most)
-    frame = pl.DataFrame({"day": days[place // run * run], "predicted": predicted, "observed": observed})
-    return frame.group_by("day").mean().sort("day")
+    means = {"predicted": _means(place // run, predicted), "observed": _means(place // run, observed)}
+    return pl.DataFrame({"day": days[::run], **means})
 
 
 def roc(sample: Sample) -> pl.DataFrame:
@@ -99,16 +102,14 @@ def confusion(sample: Sample, classes: tuple[str, ...]) -> pl.DataFrame:
 def residuals(sample: Sample) -> pl.DataFrame:
     """Predicted minus observed by tenths of the prediction: `middle` (median), and where 80 % of them lie (`low`, `high`)."""
     predicted = sample.scores[:, 0]
-    edges = np.quantile(predicted, np.linspace(0, 1, BINS + 1)[1:-1])
-    tenth = np.searchsorted(edges, predicted, side="right")
+    tenth = _tenths(predicted)
     residual = pl.col("residual")
-    frame = pl.DataFrame({"tenth": tenth, "predicted": predicted, "residual": predicted - sample.labels})
-    return (
-        frame.group_by("tenth")
-        .agg(pl.col("predicted").mean(), middle=residual.median(), low=residual.quantile(0.1), high=residual.quantile(0.9))
-        .sort("tenth")
-        .drop("tenth")
+    frame = (
+        pl.DataFrame({"tenth": tenth, "residual": predicted - sample.labels})
+        .group_by("tenth")
+        .agg(middle=residual.median(), low=residual.quantile(0.1), high=residual.quantile(0.9))
     )
+    return frame.sort("tenth").with_columns(predicted=_means(tenth, predicted)[np.unique(tenth)]).drop("tenth")
 
 
 def predicted_and_observed(task: Task, sample: Sample) -> tuple[Numbers, Numbers]:
@@ -118,10 +119,21 @@ def predicted_and_observed(task: Task, sample: Sample) -> tuple[Numbers, Numbers
     return sample.scores.max(axis=1), (sample.scores.argmax(axis=1) == sample.labels).astype(np.float64)
 
 
-def _ranked(sample: Sample) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _tenths(predicted: Numbers) -> Positions:
+    """Which tenth of the predictions each row belongs to; where many are equal some tenths stay empty."""
+    return np.searchsorted(np.quantile(predicted, np.linspace(0, 1, BINS + 1)[1:-1]), predicted, side="right")
+
+
+def _means(group: Positions, values: Numbers) -> Numbers:
+    """The mean of each group, NaN for an empty one. Summed row by row, so that the same rows give the same bits."""
+    n = np.bincount(group).astype(np.float64)
+    return np.divide(np.bincount(group, weights=values), n, out=np.full_like(n, np.nan), where=n > 0)
+
+
+def _ranked(sample: Sample) -> npt.NDArray[np.bool_]:
     """Whether each row is positive, the highest score first."""
     return sample.labels[np.argsort(-sample.scores[:, 0], kind="stable")] > 0
 
 
-def _spread(rows: int) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
+def _spread(rows: int) -> Positions:
     return np.linspace(0, rows - 1, min(POINTS, rows)).astype(np.intp)
