@@ -17,7 +17,7 @@ from lake.documents import Document, DocumentReader, DocumentStore, canonical, s
 from lake.errors import Conflict, SettingError, TrainServeError, VerificationError
 from lake.heads import Head, keep_head, read_head
 from lake.policy import Policy
-from lake.signatures import PlatformKey
+from lake.signatures import PlatformKey, rewritten
 from lake.times import Clock, now_utc, rfc3339, utc
 from lake.trust import EVENT_TYPE, Trust
 
@@ -146,11 +146,14 @@ class Ledger:
         head = _head(before)
         what = f"event {head.seq + 1} of the ledger of {self._use_case!r}"
         try:
-            payload, keyids = self._trust.open_event(msgspec.json.decode(data), what)
+            envelope = msgspec.json.decode(data)
+            payload, keyids = self._trust.open_event(envelope, what)
             event = msgspec.json.decode(payload, type=Event)
             at = utc(event.at_utc)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
             raise VerificationError(what, f"unreadable ({error})", "a signed event") from error
+        if rewritten(envelope) != data:
+            raise VerificationError(what, "bytes around the signed ones", "the bytes that were written with them")
         if event.seq != head.seq + 1:
             raise VerificationError(what, f"event {event.seq}", f"event {head.seq + 1}")
         if event.previous != head.digest:

@@ -23,7 +23,7 @@ from securesystemslib.exceptions import FormatError
 from securesystemslib.exceptions import VerificationError as SignatureError
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
-from lake.documents import write_file, write_new_file
+from lake.documents import canonical, write_file, write_new_file
 from lake.errors import SettingError, VerificationError
 
 PLATFORM_KEY = "platform.key"
@@ -136,6 +136,17 @@ def opened(envelope: Any, payload_type: str, keys: Mapping[str, SSlibKey], what:
     return read.payload, signed
 
 
+def rewritten(envelope: dict[str, Any]) -> bytes:
+    """The bytes that `seal` makes of the payload and first signature of an opened envelope: its only ones.
+
+    Whoever compares notices what no signature covers: spare bits of base64, further signatures, fields that nobody reads.
+    """
+    first = envelope["signatures"][0]
+    signature = {"keyid": first["keyid"], "sig": _base64(first["sig"])}
+    plain = {"payload": _base64(envelope["payload"]), "payloadType": envelope["payloadType"], "signatures": [signature]}
+    return canonical(plain)
+
+
 def merged(envelopes: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """One envelope with the signatures of several around the same payload. Raises VerificationError when they differ."""
     first, *others = envelopes
@@ -164,6 +175,10 @@ def _read_private(path: Path, passphrase: str | None) -> Ed25519PrivateKey:
     if not isinstance(private, Ed25519PrivateKey):
         raise SettingError(str(path), type(private).__name__, "an Ed25519 private key")
     return private
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(base64.b64decode(text)).decode()
 
 
 def _envelope(envelope: dict[str, Any]) -> Envelope:

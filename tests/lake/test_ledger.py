@@ -1,5 +1,6 @@
 """The ledger holds only what a trusted key signed, in its order and whole; whoever can write files changes nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,9 @@ def test_each_event_links_to_the_bytes_of_the_one_before(home: Home) -> None:
     assert second.entries[0].event.previous == Head().digest
 
 
-def test_of_two_writers_one_wins_and_the_other_may_decide_again(home: Home) -> None:
-    quick, slow = ledger(home), ledger(home)
+@pytest.mark.parametrize("heads", [True, False])
+def test_of_two_writers_one_wins_and_the_other_may_decide_again(home: Home, *, heads: bool) -> None:
+    quick, slow = ledger(home), ledger(home, heads=heads)
     quick.poll()
     slow.poll()
     quick.append(decision(reason="quick"), "ada", AT, KEY)
@@ -120,6 +122,40 @@ def test_any_changed_bit_of_an_event_is_noticed(home: Home, data: st.DataObject)
             ledger(home).poll()
     finally:
         path.write_bytes(whole)
+
+
+def spare_bit(envelope: dict[str, Any]) -> bytes:
+    """The same signature in other base64: its last letter stands for four bits that nothing reads."""
+    [signature] = envelope["signatures"]
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = letters[letters.index(signature["sig"][-3]) + 1]
+    return canonical({**envelope, "signatures": [{**signature, "sig": signature["sig"][:-3] + other + "=="}]})
+
+
+def another_signature(envelope: dict[str, Any]) -> bytes:
+    """One more signature, by a key that nobody trusts."""
+    foreign = PlatformKey(CryptoSigner.generate_ed25519()).sign(b"whatever", EVENT_TYPE)
+    return canonical({**envelope, "signatures": [*envelope["signatures"], foreign]})
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        spare_bit,
+        another_signature,
+        lambda envelope: canonical({**envelope, "note": "mine"}),
+        lambda envelope: canonical({**envelope, "signatures": [{**envelope["signatures"][0], "note": "mine"}]}),
+        lambda envelope: msgspec.json.format(canonical(envelope), indent=2),
+    ],
+)
+def test_an_event_stands_in_its_own_bytes_alone(home: Home, written: Callable[[dict[str, Any]], bytes]) -> None:
+    """Else whoever writes files could give the last event another digest, and split those who read it before from the rest."""
+    recorded(home, 1)
+    path = file_of(home, 1)
+    path.write_bytes(written(msgspec.json.decode(path.read_bytes())))
+
+    with pytest.raises(VerificationError, match="found bytes around the signed ones"):
+        ledger(home, heads=False).poll()
 
 
 def test_a_reordered_ledger_is_refused(home: Home) -> None:
