@@ -33,6 +33,41 @@ def parcel_history() -> pl.LazyFrame:
     )
 
 
+def parcel_hours() -> pl.LazyFrame:
+    """The same parcels with a number for a label: hours on the way, which grow with the weight and are shared by the day."""
+    return _relabelled(pl.col("weight_kg") / 4 + 6 * pl.col("label") + pl.col("sent_at").dt.weekday() / 7)
+
+
+def parcel_outcomes() -> pl.LazyFrame:
+    """The same parcels with a name for a label: on time, late, or, of the heavy ones that are late, lost."""
+    late = pl.when(pl.col("weight_kg") > 15).then(pl.lit("lost")).otherwise(pl.lit("late"))
+    return _relabelled(pl.when(pl.col("label") > 0).then(late).otherwise(pl.lit("on time")))
+
+
+def _relabelled(label: pl.Expr) -> pl.LazyFrame:
+    return parcel_history().with_columns(label=pl.when(pl.col("label").is_not_null()).then(label))
+
+
+def regression_use_case(**changes: Any) -> UseCase:
+    """Hours on the way, by trees and by a linear baseline."""
+    candidates = (
+        Candidate(name="trees", trainer="catboost", parameters={"iterations": 40, "depth": 4}, seed=3),
+        Candidate(name="line", trainer="linear_regression", baseline=True),
+    )
+    schema = parcel_schema(task="regression", label="hours on the way")
+    gate = Gate(name="better_than_the_baseline", metric="rmse", against="baseline", must_be="at most", limit=0)
+    source = "tests.parcel_training:parcel_hours"
+    return parcel_use_case(
+        **{"input_schema": schema, "source": source, "candidates": candidates, "release_standard": (gate,), **changes}
+    )
+
+
+def multiclass_use_case(**changes: Any) -> UseCase:
+    """What becomes of a parcel, by trees, boosting and a linear baseline."""
+    schema = parcel_schema(task="multiclass", label="what became of it", classes=("late", "lost", "on time"))
+    return parcel_use_case(**{"input_schema": schema, "source": "tests.parcel_training:parcel_outcomes", **changes})
+
+
 def parcel_use_case(**changes: Any) -> UseCase:
     """Parcels, with seven weeks to train on and two to judge on; the last week's rows are left to feedback."""
     use_case = UseCase(

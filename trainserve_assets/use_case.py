@@ -74,7 +74,7 @@ class Invariance(StrictDocument, frozen=True, kw_only=True):
 class Budget(StrictDocument, frozen=True, kw_only=True):
     """What a package may cost where it is served: the median latency of one row in its engine, and its size."""
 
-    latency_us: int = 20_000
+    latency_us: int = 50_000
     package_bytes: int = 50_000_000
 
 

@@ -12,7 +12,7 @@ from lake.package import Package
 from trainserve_assets.use_case import Budget
 
 MOST_ROWS = 100
-_ROUNDS = 5
+_ROUND = 5
 
 
 class AskedAlone(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,9 +24,9 @@ class AskedAlone(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ask_alone(engine: Engine, rows: Sequence[Row]) -> AskedAlone:
-    """Ask the engine for one row at a time. The latency is the best of five rounds' medians.
+    """Ask the engine for one row at a time. The latency is the best of the medians of five.
 
-    In a round that was slow throughout, something else had the processor.
+    When five in a row are slow and others are not, something else had the processor.
     """
     scores, times = [], []
     for row in rows:
@@ -34,8 +34,7 @@ def ask_alone(engine: Engine, rows: Sequence[Row]) -> AskedAlone:
         [answer] = engine.scores([row])
         times.append(perf_counter() - start)
         scores.append(answer)
-    each = max(1, len(times) // _ROUNDS)
-    best = min(median(times[start : start + each]) for start in range(0, len(times), each))
+    best = min(median(times[start : start + _ROUND]) for start in range(0, len(times), _ROUND))
     return AskedAlone(rows=rows, scores=scores, latency_us=best * 1e6)
 
 
