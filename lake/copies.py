@@ -95,12 +95,12 @@ class CopiedLake:
         return "lake" if self.away is None else "copy"
 
     def too_old(self) -> str | None:
-        """Why what is known of the lake is too old to go by, or None."""
-        age = self._age()
-        if self._reached_at is None or age is None or age <= self._greatest_age:
+        """Why what is known of the lake is too old to go by, or None. Asked for each request."""
+        reached_at = self._reached_at
+        if reached_at is None or abs(self._clock() - reached_at) <= self._greatest_age:
             return None
         holds = f"{self._greatest_age.total_seconds():g} s (TRAINSERVE_GREATEST_COPY_AGE_S)"
-        return f"the lake was last reached at {rfc3339(self._reached_at)}, and what was read then holds for {holds}"
+        return f"the lake was last reached at {rfc3339(reached_at)}, and what was read then holds for {holds}"
 
     def status(self) -> LakeStatus:
         """What those who run the service ask."""

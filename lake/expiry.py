@@ -16,13 +16,17 @@ def expired(release: Release, now: datetime) -> str | None:
 
 def refused(release: Release, policy: Policy, now: datetime) -> str | None:
     """Why it may not answer any more, where the policy refuses what has expired; else None."""
-    over = expired(release, now) if policy.expired == "refuse" else None
+    if policy.expired == "serve":
+        return None
+    over = expired(release, now)
     return over and f"{over}, and the policy lets no expired release answer"
 
 
 def served_on(release: Release, policy: Policy, now: datetime) -> str | None:
     """That it answers although its time is over, where the policy serves what has expired; else None."""
-    over = expired(release, now) if policy.expired == "serve" else None
+    if policy.expired == "refuse":
+        return None
+    over = expired(release, now)
     return over and f"{over} and is served on, as the policy says. {APPROVE_AGAIN}"
 
 

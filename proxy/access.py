@@ -1,5 +1,6 @@
 """Who may do what: API keys from `credentials.yaml`, asked for only when there is such a file, read again when it changes."""
 
+import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from litestar import Request
 from lake.credentials import CredentialRole, Credentials
 from lake.errors import SettingError
 from lake.interface.problems import Refused
+
+LOOK_INTERVAL_S = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -23,11 +26,13 @@ class Access:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stamp = _stamp(path)
+        self._looked_at = time.monotonic()
         self._credentials = Credentials.read(path)
 
     def client_id(self, request: Request[Any, Any, Any], role: CredentialRole) -> str | None:
         """Whose key the request carries; None while no key is asked for. Raises Refused: 401, or 403 for another role."""
-        self._read_again()
+        if time.monotonic() - self._looked_at > LOOK_INTERVAL_S:
+            self._read_again()
         if self._credentials.open_to_all:
             return None
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -41,6 +46,7 @@ class Access:
         return credential.id
 
     def _read_again(self) -> None:
+        self._looked_at = time.monotonic()
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return

@@ -40,6 +40,7 @@ class Follower:
     ) -> None:
         self.use_case = use_case
         self.arm = arm
+        self._name = f"model {use_case!r}"
         self.clock = clock
         self.lake = CopiedLake(home, use_case, greatest_copy_age_s, clock)
         self.policy = BUILT_IN.policy
@@ -73,7 +74,7 @@ class Follower:
 
     def judged(self) -> ReleasedModel | Unavailable:
         """The model that may answer at this moment, or why none may."""
-        model, name = self._model, f"model {self.use_case!r}"
+        model, name = self._model, self._name
         if model is None and self._failure is not None:
             return Unavailable(name, self._failure, "It answers once that holds again.")
         if model is None:

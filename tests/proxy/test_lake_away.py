@@ -1,4 +1,4 @@
-"""With the lake away the proxy goes on, and starts, by what was read of it, up to an age, and says so."""
+"""With the lake away or cut the proxy goes by what was read of it and verified, up to an age, and says so."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,3 +87,18 @@ def test_a_changed_event_in_its_copy_routes_nothing(home: Home, url: str) -> Non
     with proxied(home, parameters({"champion": url})) as client:
         assert status(client) == 503
         assert "event 1 of the ledger of 'late_parcel' does not verify" in client.get("/health/ready").json()["alarms"][USE_CASE]
+
+
+def test_a_ledger_whose_tail_was_cut_routes_nothing_after_a_restart(
+    home: Home, approver: Approver, url: str, digest: str
+) -> None:
+    with proxied(home, parameters({"champion": url})) as client:
+        approver.decide("revoke", digest)
+        eventually(lambda: status(client) == 503)
+    Path(home.lake, USE_CASE, "releases", "00000002.json").unlink()
+
+    with proxied(home, parameters({"champion": url})) as client:
+        assert status(client) == 503
+        alarm = client.get("/health/ready").json()["alarms"][USE_CASE]
+        assert "found 1 events, expected at least 2, as were seen before" in alarm
+        assert metrics(client)["trainserve_proxy_alarm", USE_CASE] == 1
