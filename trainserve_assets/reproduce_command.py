@@ -47,6 +47,8 @@ def reproduce(package_digest: str, *, use_case: str | None = None) -> int:
 
 def _beside(found: list[Circumstance]) -> RichTable:
     table = RichTable("", "in the manifest", "here", "", box=None, padding=(0, 2, 0, 0))
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     for one in found:
         here = "the same" if one.here == one.then else escape(one.here)
         table.add_row(one.what, escape(one.then), here, f"[yellow]{escape(one.note)}[/]" if one.note else "")
