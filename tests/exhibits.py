@@ -54,6 +54,7 @@ def exhibit(task: Task, *, full: bool = True, card: Card | None = None, depots: 
         estimates=tuple(estimates),
         differences=tuple(differences),
         card=card or Card(),
+        champion_digest="c" * 64 if full else None,
         **(evidence() if full else {}),
     )
     rival = msgspec.structs.replace(evaluation, candidate="line", package_digest="b" * 64, model_version="line 0.1.0-3.1")

@@ -1,16 +1,16 @@
 """The asset `evaluation`: the evidence about every candidate, each gate as a check, and the block an approver pastes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 import dagster as dg
 
 from checks.release_standard import Gate, decide
 from lake.evaluation import Evaluation, append_evaluation
-from lake.package import open_package
 from lake.tables import DATASET, EVALUATION
 from trainserve_assets.assets.candidate import candidate_key
 from trainserve_assets.evidence import Judged, judge
+from trainserve_assets.metrics import Sample
 from trainserve_assets.report import Exhibit, Row, meets_standard, reason_of, write_files
 from trainserve_assets.report.dagit import candidate_metadata, reports_address, run_metadata
 from trainserve_assets.resources import LakeResource
@@ -41,13 +41,14 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
     )
     def evaluation(lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
         judged = judge(lake, use_case)
-        found = _exhibits(lake, use_case, judged)
+        found = _exhibits(use_case, judged)
         now = datetime.now(timezone.utc)
         metadata = {**run_metadata(found, lake.home.lake, address)}
-        for one in found:
+        for one, latency_us in zip(found, (each.latency_us for each in judged), strict=True):
             card = write_files(lake.store, one)
             append_evaluation(lake.home.lake, one.evaluation, now)
             metadata |= candidate_metadata(one, card, lake.home.lake, address)
+            metadata[f"latency_us_{one.evaluation.candidate}"] = dg.MetadataValue.float(latency_us)
         evaluations = [one.evaluation for one in found]
         yield dg.MaterializeResult(
             metadata=metadata,
@@ -57,22 +58,27 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
     return dg.Definitions(assets=[evaluation])
 
 
-def _exhibits(lake: LakeResource, use_case: UseCase, judged: Sequence[Judged]) -> list[Exhibit]:
-    """What the page of each candidate is made from: its curves beside the baseline's, and the others' evaluations."""
-    baselines = [one for one in judged if one.candidate.baseline]
+def _exhibits(use_case: UseCase, judged: Sequence[Judged]) -> list[Exhibit]:
+    """What the page of each candidate is made from: its curves beside the others', and the other candidates' documents."""
     return [
         Exhibit(
             use_case=use_case,
             evaluation=one.evaluation,
-            manifest=open_package(lake.store, use_case.name, one.evaluation.package_digest).manifest,
-            samples={
-                one.candidate.name: one.sample,
-                **{f"{other.candidate.name} (baseline)": other.sample for other in baselines if other is not one},
-            },
+            manifest=one.package.manifest,
+            samples={one.candidate.name: one.sample, **_others(one)},
             rivals=tuple(other.evaluation for other in judged if other is not one),
         )
         for one in judged
     ]
+
+
+def _others(judged: Judged) -> Mapping[str, Sample]:
+    """Baseline and champion as they scored the same rows, where that is not this very candidate."""
+    own = {
+        "baseline": judged.candidate.baseline,
+        "champion": judged.evaluation.champion_digest == judged.evaluation.package_digest,
+    }
+    return {name: judged.others[name] for name, itself in own.items() if name in judged.others and not itself}
 
 
 def _gate_spec(key: dg.AssetKey, gate: Gate) -> dg.AssetCheckSpec:

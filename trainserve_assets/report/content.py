@@ -62,7 +62,7 @@ def content(exhibit: Exhibit, notices: Sequence[str] = ()) -> dict[str, Any]:
         "headlines": [one for metric in HEADLINES[evaluation.task] if (one := evaluation.find(metric)) is not None],
         "rivals": _rivals(exhibit),
         "compared": compared(evaluation),
-        "has_champion": any(one.other == "champion" for one in evaluation.differences),
+        "has_champion": evaluation.champion_digest is not None,
         "periods": _periods(evaluation),
         "calibration_error": evaluation.find("calibration_error"),
         "ratio": (ratio := evaluation.find("predicted_over_observed")),

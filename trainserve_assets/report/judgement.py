@@ -89,12 +89,10 @@ def worst_slice(evaluation: Evaluation, fewest_rows: int = 100) -> Estimate | No
 
 
 def regressed(evaluation: Evaluation) -> list[Difference]:
-    """Where the whole interval says that this candidate is worse than the champion."""
-    return [
-        one
-        for one in evaluation.differences
-        if one.other == "champion" and one.slice != "all" and standing(one.metric, one.low, one.high) == "worse"
-    ]
+    """On which slices, and by which headline, the whole interval says that this candidate is worse than the champion."""
+    by_slice = [one for one in evaluation.differences if one.other == "champion" and one.slice != "all"]
+    headlines = HEADLINES[evaluation.task]
+    return [one for one in by_slice if one.metric in headlines and standing(one.metric, one.low, one.high) == "worse"]
 
 
 def standard_words(outcome: Sequence[Decided]) -> str:
@@ -128,8 +126,9 @@ def comparison_words(evaluation: Evaluation) -> str:
         said.append(f"worse than {_listed(groups['worse'])}")
     if groups["not proven"]:
         said.append(f"not proven better or worse than {_listed(groups['not proven'])}")
-    champion = "" if any(one.other == "champion" for one in evaluation.differences) else " There is no champion yet."
-    own = " It is the baseline itself." if any(is_itself(evaluation, one) for one in evaluation.differences) else ""
+    champion = " There is no champion yet." if evaluation.champion_digest is None else ""
+    selves = dict.fromkeys(one.other for one in evaluation.differences if is_itself(evaluation, one))
+    own = f" It is the {_listed([*selves])} itself." if selves else ""
     first = on_it[0]
     return f"By {metric_words(metric)}, over {first.n:,} rows of {first.days} days, it is {', '.join(said)}.{champion}{own}"
 
