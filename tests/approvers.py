@@ -69,10 +69,11 @@ def after(before: PolicyVersion, valid_from_utc: datetime | None = None, **chang
 def put_policy(home: Home, added: Policy, signers: Sequence[Person] = ()) -> PolicyVersion:
     """Add a version to the home's approvers.yaml, signed by these people; returns it with its digest."""
     text = msgspec.to_builtins(added)
+    version = policy_version(text)
     write_written(home.approvers, [*read_written(home.approvers), Written(policy=text)])
     for person in signers:
         write_written(home.approvers, signed(read_written(home.approvers), person.key, home.approvers))
-    return policy_version(text)
+    return version
 
 
 def newest_policy(home: Home) -> PolicyVersion:

@@ -1,0 +1,395 @@
+"""The release ledger against its model: people decide, writers race, keys and policies change, time passes, files are damaged.
+
+Every run of the machine is random; what must hold after each of its steps stands in `release_invariants`.
+"""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+
+from lake.approvers import read_written, signed, write_written
+from lake.decision import Decision, DecisionKind, RiskTier
+from lake.errors import Conflict, SettingError, TrainServeError
+from lake.policy import Approver, Key, Policy, PolicyVersion, Tier
+from lake.signatures import public_text
+from lake.times import rfc3339
+from tests.approvers import ADA, BOB, EVE, Person, after, policy, put_policy
+from tests.lake.release_invariants import Invariants
+from tests.lake.release_model import Model, Place
+from tests.lake.release_world import DAMAGES, SILENT, Damage, Reader, World
+from tests.scenario import USE_CASE, decision
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+MALLORY = Person("mallory")
+
+KINDS: st.SearchStrategy[DecisionKind] = st.sampled_from(["approve", "approve", "approve", "revoke", "roll back", "reject"])
+PLACES: st.SearchStrategy[Place] = st.tuples(
+    st.sampled_from([letter * 64 for letter in "abc"]),
+    st.sampled_from(["one", "two"]),
+    st.sampled_from(["champion", "champion", "challenger", "shadow"]),
+)
+TIERS: st.SearchStrategy[RiskTier] = st.sampled_from(["low", "low", "medium", "high"])
+TERMS = st.sampled_from([None, None, -DAY, HOUR, 10 * DAY, 400 * DAY])
+
+
+class Releases(Invariants):
+    """One run: a ledger from its first day on."""
+
+    took: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(START)
+        self.people = {person.name: [person] for person in (ADA, BOB, EVE)}
+        eve = EVE.listed(roles=("challenger", "shadow"))
+        first = put_policy(self.world.home, policy(ADA, BOB, eve, quorum=2, roles={"champion": 2, "challenger": 1}))
+        self.model = Model(first)
+        self.pending: PolicyVersion | None = None
+        self.damaged_from: int | None = None
+        self.damage_is_silent = False
+        self.policy_is_damaged = False
+        self.writer, self.slow = Reader(self.world, self.world.home), Reader(self.world, self.world.home)
+        self.servers = [Reader(self.world, home) for home in self.world.servers()]
+        self.readers = (self.writer, self.slow, *self.servers)
+        self.number = 0
+
+    def teardown(self) -> None:
+        self.world.remove()
+
+    # People decide
+
+    @rule(kind=KINDS, place=PLACES, tier=TIERS, term=TERMS, data=st.data())
+    def decide_as_the_policy_asks(
+        self, kind: DecisionKind, place: Place, tier: RiskTier, term: timedelta | None, data: st.DataObject
+    ) -> None:
+        """Those who may sign, as many as it takes: what the model accepts, the ledger does."""
+        decided, signers = self.well_signed(kind, place, tier, term, data)
+        self.record(decided, signers, self.world.now)
+
+    @rule(
+        kind=KINDS,
+        place=PLACES,
+        tier=TIERS,
+        term=TERMS,
+        names=st.lists(st.sampled_from(["ada", "bob", "eve", "mallory"]), unique=True, max_size=3),
+        approver=st.sampled_from(["ada", "bob", "eve", "mallory"]),
+        trainer=st.sampled_from(["ada", "bob", "somebody"]),
+        skew=st.sampled_from([timedelta(), timedelta(), -HOUR, HOUR]),
+        signed_for=st.sampled_from([HOUR, HOUR, 2 * HOUR, -2 * HOUR, None]),
+        data=st.data(),
+    )
+    def decide_anyhow(
+        self, names: list[str], skew: timedelta, signed_for: timedelta | None, data: st.DataObject, **facts: Any
+    ) -> None:
+        """By whoever, with whichever keys and clocks, under whichever policy: it is recorded when the model says so."""
+        place, term = facts["place"], facts["term"]
+        signers = [data.draw(st.sampled_from(self.people.get(name, [MALLORY])), label="key") for name in names]
+        decided = self.decided(
+            facts["kind"],
+            place,
+            facts["tier"],
+            term,
+            approver=facts["approver"],
+            trainer=facts["trainer"],
+            sign_by_utc=None if signed_for is None and not signers else rfc3339(self.world.now + (signed_for or HOUR)),
+            policy_digest=data.draw(st.sampled_from([*self.model.policies, self.policy, self.policy]), label="policy").digest,
+        )
+        self.record(decided, signers, self.world.now + skew)
+
+    @precondition(lambda self: self.model.journal)
+    @rule(data=st.data())
+    def record_once_more(self, data: st.DataObject) -> None:
+        """A decision that was recorded before, with its own good signatures."""
+        former = data.draw(st.sampled_from(self.model.journal), label="former")
+        signers = [person for keys in self.people.values() for person in keys if person.name in former.signers]
+        self.record(former.decision, signers, self.world.now)
+
+    @precondition(lambda self: self.intact)
+    @rule(kind=KINDS, place=PLACES, tier=TIERS, data=st.data())
+    def two_decide_at_once(self, kind: DecisionKind, place: Place, tier: RiskTier, data: st.DataObject) -> None:
+        """Two writers that have read the same go at the same time: one wins, the other is told."""
+        first, signers = self.well_signed(kind, place, tier, None, data)
+        second = self.again(first)
+        writers = [self.writer, self.slow]
+        for writer in writers:
+            assert writer.poll() is None
+        if self.model.objections(first, signers, self.world.now, self.world.now):
+            return
+        with ThreadPoolExecutor(2) as threads:
+            attempts = [
+                threads.submit(self.world.append, writer.ledger, decided, signers, self.world.now)
+                for writer, decided in zip(writers, (first, second), strict=True)
+            ]
+        errors = [attempt.exception() for attempt in attempts]
+        [won] = [position for position, error in enumerate(errors) if error is None]
+        assert isinstance(errors[1 - won], Conflict)
+        self.accepted((first, second)[won], signers, self.world.now, attempts[won].result())
+        self.took["raced"] += 1
+
+    @precondition(lambda self: self.intact and self.slow.seen < len(self.model.journal))
+    @rule(kind=KINDS, place=PLACES, tier=TIERS, data=st.data())
+    def decide_on_what_was_read_before(self, kind: DecisionKind, place: Place, tier: RiskTier, data: st.DataObject) -> None:
+        """A writer that has not read the newest events is told, and may decide again."""
+        decided, signers = self.well_signed(kind, place, tier, None, data)
+        with pytest.raises(TrainServeError):
+            self.world.append(self.slow.ledger, decided, signers, self.world.now)
+        assert self.slow.poll() is None
+        self.took["stale"] += 1
+
+    # The policy changes, time passes
+
+    @precondition(lambda self: self.pending is None and not self.policy_is_damaged)
+    @rule(
+        change=st.sampled_from(["rotate", "retire", "reinstate", "roles", "tiers", "quorum"]),
+        name=st.sampled_from(["ada", "bob", "eve"]),
+        champion=st.integers(0, 2),
+        challenger=st.integers(0, 2),
+        days=st.sampled_from([5, 30, 100]),
+        delay=st.sampled_from([SECOND, HOUR]),
+        signers=st.lists(st.sampled_from(["ada", "bob", "eve", "mallory"]), unique=True, max_size=3),
+    )
+    def propose_a_policy(self, signers: list[str], delay: timedelta, **facts: Any) -> None:
+        """The next version, in force soon; signed at once by some, enough of them or not."""
+        newest = self.model.policies[-1]
+        start = max(self.world.now, newest.policy.valid_from_utc) + delay
+        try:
+            proposed = after(newest, start, **self.changed(newest.policy, start, **facts))
+        except SettingError:
+            return  # it would leave fewer people than it asks for
+        self.pending = put_policy(self.world.home, proposed)
+        for name in signers:
+            self.sign_the_policy(self.people.get(name, [MALLORY])[-1])
+
+    @precondition(lambda self: self.pending is not None and not self.policy_is_damaged)
+    @rule(name=st.sampled_from(["ada", "bob", "eve", "mallory"]))
+    def sign_what_is_pending(self, name: str) -> None:
+        """Somebody more signs, while it is not to be in force yet; else it is taken back."""
+        assert self.pending is not None
+        if self.pending.policy.valid_from_utc > self.world.now:
+            self.sign_the_policy(self.people.get(name, [MALLORY])[-1])
+        else:
+            path = self.world.home.approvers
+            write_written(path, read_written(path)[:-1])
+            self.pending = None
+
+    @rule(span=st.sampled_from([SECOND, 2 * SECOND, HOUR, DAY, 40 * DAY]))
+    def pass_time(self, span: timedelta) -> None:
+        self.world.now += span
+        self.took["time"] += 1
+
+    # Servers read, machines are damaged and mended
+
+    @rule(which=st.integers(0, 1))
+    def read_on(self, which: int) -> None:
+        reader = self.servers[which]
+        failure = reader.poll()
+        if self.intact:
+            assert failure is None
+            assert len(reader.ledger.entries) == len(self.model.journal)
+        self.took["read"] += 1
+
+    @rule(which=st.integers(0, 1))
+    def start_again(self, which: int) -> None:
+        """A server that starts knows from its heads alone what it saw, and takes nothing less."""
+        reader = self.servers[which]
+        seen = reader.seen
+        failure = reader.restart()
+        if not self.policy_is_damaged:
+            self.check_fresh(reader, failure, seen)
+        self.took["start"] += 1
+
+    @rule()
+    def audit(self) -> None:
+        """Somebody reads everything for the first time, on a machine that has seen nothing."""
+        if not self.policy_is_damaged:
+            auditor = Reader(self.world, self.world.home, keeps_heads=False)
+            self.check_fresh(auditor, auditor.poll(), 0)
+        self.took["audit"] += 1
+
+    @precondition(lambda self: self.damaged_from is None and len(self.model.journal) > 1)
+    @rule(kind=st.sampled_from(DAMAGES), data=st.data())
+    def damage_the_ledger(self, kind: Damage, data: st.DataObject) -> None:
+        last = len(self.model.journal)
+        seq = data.draw(st.integers(1, last), label="event")
+        decided = self.decided("approve", ("f" * 64, "one", "champion"), "low", None, approver="ada")
+        if kind == "unsigned" and not self.model.objections(decided, [], self.world.now, self.world.now):
+            return  # the policy asks for no signature: this is how decisions are recorded
+        self.damaged_from = self.world.damage(kind, seq, last, decided)
+        self.damage_is_silent = kind in SILENT
+        self.took[kind] += 1
+
+    @precondition(lambda self: not self.policy_is_damaged)
+    @rule(cut=st.booleans())
+    def damage_the_policy(self, *, cut: bool) -> None:
+        self.writer.poll()  # this machine has seen every version that counts
+        self.world.damage_policy(cut=cut and self.pending is None)
+        self.policy_is_damaged = True
+        self.took["policy damaged"] += 1
+
+    @precondition(lambda self: self.damaged_from is not None or self.policy_is_damaged)
+    @rule()
+    def repair(self) -> None:
+        self.world.repair()
+        self.damaged_from, self.policy_is_damaged = None, False
+        assert self.writer.restart() is None
+        assert len(self.writer.ledger.entries) == len(self.model.journal)
+        self.took["repaired"] += 1
+
+    # What the rules are made of
+
+    @property
+    def intact(self) -> bool:
+        """Whether nobody has damaged a file."""
+        return self.damaged_from is None and not self.policy_is_damaged
+
+    @property
+    def policy(self) -> PolicyVersion:
+        """The version that is in force now."""
+        return self.model.policy_at(self.world.now)
+
+    def decided(self, kind: DecisionKind, place: Place, tier: RiskTier, term: timedelta | None, **facts: Any) -> Decision:
+        """A decision that nobody has made before, under the policy in force."""
+        self.number += 1
+        package, arm, role = place
+        return decision(
+            **{
+                "decision": kind,
+                "package_digest": package,
+                "arm": arm,
+                "role": role,
+                "risk_tier": tier,
+                "greatest_share": 1 / (1 + self.number % 4),
+                "expires_at_utc": None if term is None else rfc3339(self.world.now + term),
+                "reason": f"number {self.number}",
+                "policy_digest": self.policy.digest,
+                **facts,
+            }
+        )
+
+    def again(self, decided: Decision) -> Decision:
+        """The same decision made another time."""
+        self.number += 1
+        return msgspec.structs.replace(decided, nonce=f"number {self.number}")
+
+    def well_signed(
+        self, kind: DecisionKind, place: Place, tier: RiskTier, term: timedelta | None, data: st.DataObject
+    ) -> tuple[Decision, list[Person]]:
+        """A decision with the signatures of as many as may sign it, in any order and at least as many as it takes."""
+        able = [
+            keys[-1]
+            for approver, keys in ((self.policy.policy.find(name), keys) for name, keys in self.people.items())
+            if approver is not None and approver.may_decide(USE_CASE, place[2])
+            if self.model.signatures_that_count(keys[-1:], self.world.now)
+        ]
+        signers: list[Person] = data.draw(st.permutations(able), label="signers")
+        few = data.draw(st.booleans(), label="no more than it takes")
+        if signers and few:
+            wanted = self.decided(kind, place, tier, term, approver=signers[0].name)
+            signers = signers[: self.model.recorded(wanted, [], self.world.now).needed]
+        approver = signers[0].name if signers else "bob"
+        sign_by = rfc3339(self.world.now + HOUR) if signers else None
+        return self.decided(kind, place, tier, term, approver=approver, trainer="somebody", sign_by_utc=sign_by), signers
+
+    def record(self, decided: Decision, signers: list[Person], at: datetime) -> None:
+        """Read, then record: the ledger and the model come to the same end."""
+        reasons = self.model.objections(decided, signers, at, self.world.now)
+        before = self.world.files()
+        taken = self.damaged_from == len(self.model.journal) + 1
+        self.writer.poll()
+        if not reasons and not taken and not self.policy_is_damaged:
+            self.accepted(decided, signers, at, self.world.append(self.writer.ledger, decided, signers, at))
+            return
+        with pytest.raises(TrainServeError):
+            self.world.append(self.writer.ledger, decided, signers, at)
+        assert self.world.files() == before
+        self.took.update(["refused", *reasons])
+
+    def accepted(self, decided: Decision, signers: list[Person], at: datetime, digest: str) -> None:
+        self.model.journal.append(self.model.recorded(decided, signers, at, digest))
+        self.writer.seen = max(self.writer.seen, len(self.writer.ledger.entries))
+        self.slow.seen = max(self.slow.seen, len(self.slow.ledger.entries))
+        self.took["accepted"] += 1
+        self.took[decided.decision] += 1
+
+    def check_fresh(self, reader: Reader, failure: TrainServeError | None, seen: int) -> None:
+        """A reader that has just started, on a machine that had seen so much, has what is whole, or nothing."""
+        whole = len(self.model.journal) if self.damaged_from is None else self.damaged_from - 1
+        if whole < seen:
+            assert failure is not None
+            assert reader.ledger.entries == []
+        else:
+            assert len(reader.ledger.entries) == whole
+            assert (failure is None) == (self.damaged_from is None or self.damage_is_silent)
+
+    def changed(self, former: Policy, start: datetime, **facts: Any) -> dict[str, Any]:
+        """The fields of the policy that this change sets."""
+        change, name = facts["change"], facts["name"]
+        if change == "roles":
+            return {"roles": {"champion": facts["champion"], "challenger": facts["challenger"]}}
+        if change == "tiers":
+            tier = Tier(signatures=facts["champion"], lasts_days=facts["days"])
+            return {"tiers": {"low": tier, "medium": tier, "high": Tier(signatures=2, lasts_days=3)}}
+        if change == "quorum":
+            return {"quorum": 1 + facts["champion"] % 2}
+        approvers = [self.with_keys(one, start, change) if one.name == name else one for one in former.approvers]
+        return {"approvers": tuple(approvers)}
+
+    def with_keys(self, approver: Approver, start: datetime, change: str) -> Approver:
+        """The approver whose keys end at this moment; with a new one from then on, unless they retire."""
+        ended = tuple(
+            msgspec.structs.replace(key, valid_until_utc=min(start, key.valid_until_utc or start)) for key in approver.keys
+        )
+        if change == "retire":
+            return msgspec.structs.replace(approver, keys=ended)
+        person = Person(approver.name)
+        self.people[approver.name].append(person)
+        return msgspec.structs.replace(
+            approver, keys=(*ended, Key(public_key=public_text(person.key.public), valid_from_utc=start))
+        )
+
+    def sign_the_policy(self, person: Person) -> None:
+        """Sign what is pending; it counts from its quorum on."""
+        if self.pending is None:
+            return  # enough have signed it
+        path = self.world.home.approvers
+        written = read_written(path)
+        with_mine = None
+        for key in [person, *reversed(self.people.get(person.name, []))]:
+            try:
+                with_mine = signed(written, key.key, path)
+                break
+            except SettingError:
+                continue
+        if with_mine is None:
+            return
+        write_written(path, with_mine)
+        before = self.model.policies[-1].policy
+        names = {key.keyid for key in with_mine[-1].signatures}
+        if len(names) >= before.quorum:
+            self.model.policies.append(self.pending)
+            self.pending = None
+            self.took["policy changed"] += 1
+            assert self.writer.poll() is None or not self.intact
+
+
+def run(examples: int, steps: int) -> Counter[str]:
+    """Run the machine; returns how often it took each way."""
+    Releases.took.clear()
+    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    chosen = settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=checks)
+    run_state_machine_as_test(Releases, settings=chosen)
+    return Releases.took
+
+
+def test_the_ledger_does_what_its_model_does() -> None:
+    took = run(examples=20, steps=40)
+
+    assert took["accepted"] > 0
