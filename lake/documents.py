@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -118,11 +118,16 @@ class DocumentReader(Protocol):
         """The names of the files directly below a folder, sorted. Raises Unavailable."""
 
 
+# Else a bucket that does not answer is tried for three minutes.
+_SOON_AWAY: dict[str, Any] = {"retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=5)}}
+
+
 class DocumentStore:
     """Files below the lake's root, by their path relative to it.
 
     A lake that is away is Unavailable at each access, and answers again once it is back. `make` makes a lake's folder
-    that is missing: only who fills a lake may, for where a mount should stand an empty folder is another lake.
+    that is missing: only who fills a lake may, for where a mount should stand an empty folder is another lake. Who does
+    not is soon told that a bucket is away, and may go on without it.
     """
 
     def __init__(self, root: str, *, make: bool = True) -> None:
@@ -130,7 +135,7 @@ class DocumentStore:
         self._folder = None if "://" in root else Path(root)
         try:
             if self._folder is None:
-                self._opened: Any = from_url(root)
+                self._opened: Any = from_url(root) if make else from_url(root, **_SOON_AWAY)
             else:
                 self._opened = LocalStore(self._folder, mkdir=True) if make else None  # opened when it is there
         except (BaseError, OSError, ValueError) as error:
@@ -205,7 +210,7 @@ class DocumentStore:
         except (FileNotFoundError, AlreadyExistsError):
             raise
         except BaseError as error:
-            raise Unavailable(f"the lake at {self.root}", str(error)) from error
+            raise Unavailable(f"the lake at {self.root}", str(error).splitlines()[0]) from error
 
 
 def _is_folder(path: Path) -> bool:

@@ -178,6 +178,21 @@ def test_a_writer_makes_no_second_lake_where_the_first_was(home: Home, store: Do
     assert not Path(home.lake).exists()
 
 
+def test_a_bucket_that_is_away_is_soon_unavailable_to_who_goes_on_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {
+        "ENDPOINT": "http://127.0.0.1:9",
+        "ALLOW_HTTP": "true",
+        "REGION": "r",
+        "ACCESS_KEY_ID": "k",
+        "SECRET_ACCESS_KEY": "s",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+
+    with pytest.raises(Unavailable, match="after 2 retries"):
+        DocumentStore("s3://bucket/lake", make=False).find("a/1.json")
+
+
 def test_a_replaced_file_is_never_seen_in_part(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file"
     contents = [bytes([number]) * 100_000 for number in range(20)]
