@@ -2,16 +2,16 @@
 
 from datetime import datetime, timezone
 
-from lake.decision import Decision
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.ledger import Ledger
-from lake.policy import BUILT_IN
-from lake.signatures import PlatformKey, random_nonce
+from lake.release.decision import Decision
+from lake.release.ledger import Ledger
+from lake.release.policy import BUILT_IN
+from lake.release.signatures import PlatformKey, random_nonce
+from lake.release.trust import Trust
 from lake.tables import DATASET
-from lake.trust import Trust
 from trainserve_assets.catalog import use_case
 from trainserve_assets.digests import content_digest
 from trainserve_assets.examples import examples, read_source

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from checks.verdict import Verdict
-from lake.ledger import Entry
-from lake.releases import Live, fold
+from lake.release.ledger import Entry
+from lake.release.live import Live, fold
 
 CHANGEOVER = timedelta(seconds=60)
 _SHOWN = 12

@@ -5,11 +5,11 @@ from typing import Literal
 
 import polars as pl
 
-from lake.decision import RiskTier
 from lake.delta import Table
 from lake.documents import Document, canonical, decoded, sha256
 from lake.errors import NotFound, VerificationError
 from lake.input_schema import Task
+from lake.release.decision import RiskTier
 from lake.tables import EVALUATION, EVALUATION_SCHEMA, conform
 
 

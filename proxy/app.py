@@ -10,9 +10,9 @@ from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
 from lake.interface.documentation import api_documentation, documentation_assets
 from lake.interface.problems import EXCEPTION_HANDLERS
+from lake.log.group_commit import GroupCommit
+from lake.log.slot import Slot
 from lake.parameters import Parameters
-from lake.spool.group_commit import GroupCommit
-from lake.spool.slot import Slot
 from lake.times import Clock, now_utc
 from proxy.access import Access
 from proxy.arms import Arms

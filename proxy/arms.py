@@ -7,11 +7,11 @@ from http import HTTPStatus
 import msgspec
 import structlog
 
-from lake.expiry import APPROVE_AGAIN, refused
 from lake.home import now_us
 from lake.interface.messages import InterfaceName, Provenance, read_response
 from lake.interface.problems import Refused
-from lake.releases import Release
+from lake.release.expiry import APPROVE_AGAIN, refused
+from lake.release.live import Release
 from proxy.exchange import Exchange
 from proxy.routing import Route, choose
 from proxy.upstream import UpstreamAnswer, UpstreamFailed, Upstreams

@@ -29,8 +29,8 @@ def proxy(
     """
     from lake.interface.server import serve
     from lake.listener import bind
-    from lake.logs import configure_logging
     from lake.parameters import parameters_from_environment
+    from lake.program_log import configure_logging
     from proxy.app import create_app
 
     configure_logging()

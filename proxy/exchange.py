@@ -8,8 +8,8 @@ from uuid_utils import uuid7
 
 from lake.decoder import Decoder, Rows, event_times_us
 from lake.home import now_us
-from lake.predictions import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, encode_record, key_hash
-from lake.releases import Release
+from lake.log.records import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, encode_record, key_hash
+from lake.release.live import Release
 
 
 class Exchange(msgspec.Struct, kw_only=True):

@@ -8,7 +8,7 @@ from lake.decoder import Decoder, Rows
 from lake.errors import TrainServeError
 from lake.interface.messages import InterfaceName
 from lake.interface.problems import Refused, problem_document
-from lake.spool.group_commit import GroupCommit
+from lake.log.group_commit import GroupCommit
 from proxy.arms import Arms
 from proxy.exchange import Exchange
 from proxy.labels import LabelBatch, LabelsAccepted, label_records

@@ -9,7 +9,7 @@ from lake.decoder import epoch_us
 from lake.errors import InvalidInput, Problem
 from lake.home import now_us
 from lake.input_schema import InputSchema
-from lake.predictions import LabelRecord, encode_record, key_hash
+from lake.log.records import LabelRecord, encode_record, key_hash
 
 MAXIMUM_LABELS = 10_000
 

@@ -7,12 +7,12 @@ from litestar import MediaType, Response
 
 from lake.copies import LakeStatus
 from lake.errors import Unavailable
-from lake.expiry import remaining_s
 from lake.home import Home
 from lake.interface.problems import MEDIA_TYPE
+from lake.log.group_commit import GroupCommit
+from lake.log.shipper import backlog
 from lake.parameters import Parameters
-from lake.shipper import backlog
-from lake.spool.group_commit import GroupCommit
+from lake.release.expiry import remaining_s
 from proxy.metrics import Metrics
 from proxy.routing import challenger_shares
 from proxy.upstream import Upstreams

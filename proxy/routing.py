@@ -6,7 +6,7 @@ import msgspec
 import xxhash
 
 from lake.parameters import Parameters
-from lake.releases import Live, Release
+from lake.release.live import Live, Release
 
 Rule = Literal["champion", "share"]
 

@@ -12,15 +12,15 @@ from lake.copies import GREATEST_COPY_AGE_S, CopiedLake, LakeStatus
 from lake.decoder import Decoder
 from lake.documents import DocumentStore
 from lake.errors import NotFound, TrainServeError, Unavailable
-from lake.expiry import ahead, refused, served_on
 from lake.home import Home, now_us
 from lake.input_schema import InputSchema, find_input_schema
-from lake.ledger import Ledger, is_begun
 from lake.parameters import Parameters, check_parameters, find_copy, find_parameters, keep_copy
-from lake.policy import BUILT_IN, Policy
-from lake.releases import Live, Release, fold, revoked
+from lake.release.expiry import ahead, refused, served_on
+from lake.release.ledger import Ledger, is_begun
+from lake.release.live import Live, Release, fold, revoked
+from lake.release.policy import BUILT_IN, Policy
+from lake.release.trust import Trust
 from lake.times import Clock, now_utc
-from lake.trust import Trust
 
 POLL_INTERVAL_S = 0.5
 # A predictor swaps within a poll of the ledger; for so long the release that was just replaced may still answer.

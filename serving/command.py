@@ -34,7 +34,7 @@ def predictor(
     """
     from lake.interface.server import serve
     from lake.listener import bind
-    from lake.logs import configure_logging
+    from lake.program_log import configure_logging
     from serving.app import create_app
 
     configure_logging()

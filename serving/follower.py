@@ -7,13 +7,13 @@ import structlog
 
 from lake.copies import GREATEST_COPY_AGE_S, CopiedLake
 from lake.errors import TrainServeError, Unavailable, VerificationError
-from lake.expiry import APPROVE_AGAIN, ahead, refused, served_on
 from lake.home import Home
-from lake.ledger import Ledger, is_begun
-from lake.policy import BUILT_IN
-from lake.releases import Live, Release, fold, revoked
+from lake.release.expiry import APPROVE_AGAIN, ahead, refused, served_on
+from lake.release.ledger import Ledger, is_begun
+from lake.release.live import Live, Release, fold, revoked
+from lake.release.policy import BUILT_IN
+from lake.release.trust import Trust
 from lake.times import Clock, now_utc
-from lake.trust import Trust
 from serving.model import ReleasedModel
 
 POLL_INTERVAL_S = 0.5

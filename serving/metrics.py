@@ -5,8 +5,8 @@ import math
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from lake.copies import Source
-from lake.expiry import remaining_s
 from lake.interface.messages import InterfaceName
+from lake.release.expiry import remaining_s
 from serving.follower import Follower
 
 _LATENCY_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)

@@ -12,7 +12,7 @@ from lake.input_schema import InputSchema, read_input_schema
 from lake.interface.documentation import example_record
 from lake.interface.messages import ModelMetadata, Provenance
 from lake.package import Package, open_package
-from lake.releases import Release
+from lake.release.live import Release
 
 IDENTITY_NOTES = {
     "claimed": "The approver's name is claimed in the run's config, not proven by a signature.",

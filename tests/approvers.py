@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from securesystemslib.signer import CryptoSigner
 
-from lake.approvers import Written, read_policies, read_written, signed, write_written
-from lake.decision import DECISION_TYPE, Decision, statement_bytes
 from lake.documents import write_new_file
 from lake.home import Home
-from lake.policy import Approver, Key, Policy, PolicyVersion, policy_version
-from lake.signatures import ApproverKey, merged, public_text
+from lake.release.approvers import Written, read_policies, read_written, signed, write_written
+from lake.release.decision import DECISION_TYPE, Decision, statement_bytes
+from lake.release.policy import Approver, Key, Policy, PolicyVersion, policy_version
+from lake.release.signatures import ApproverKey, merged, public_text
 from lake.times import now_utc, rfc3339
 
 PASSPHRASE = "correct horse battery staple"  # noqa: S105 - its keys live as long as a test

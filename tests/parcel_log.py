@@ -12,10 +12,11 @@ from lake.delta import Table
 from lake.documents import DocumentStore, canonical
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.ledger import Ledger
 from lake.package import MANIFEST, Manifest
 from lake.parameters import Arm, Parameters, publish_parameters
-from lake.signatures import PlatformKey
+from lake.release.ledger import Ledger
+from lake.release.signatures import PlatformKey
+from lake.release.trust import Trust
 from lake.tables import (
     DATASET,
     LABELS,
@@ -26,7 +27,6 @@ from lake.tables import (
     labels_schema,
     predictions_schema,
 )
-from lake.trust import Trust
 from tests.scenario import USE_CASE, decision, parcel_schema
 
 CHAMPION, CHALLENGER = "a" * 64, "b" * 64

@@ -10,10 +10,10 @@ from litestar.params import FromPath, RawBody
 
 from lake.home import Home
 from lake.interface.messages import REQUEST_ID_HEADER, InterfaceName
+from lake.log.records import LabelRecord, PredictionRecord, decode_record
+from lake.log.segment import read_segment, segments
+from lake.log.slot import slots
 from lake.parameters import Arm, Parameters
-from lake.predictions import LabelRecord, PredictionRecord, decode_record
-from lake.spool.segment import read_segment, segments
-from lake.spool.slot import slots
 from proxy.app import create_app
 from tests.scenario import USE_CASE
 from tests.served import Client

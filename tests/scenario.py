@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from lake.decision import Decision
 from lake.decoder import Decoder
 from lake.input_schema import Field, InputSchema
+from lake.log.records import LabelRecord, PredictionRecord
 from lake.package import Manifest
-from lake.policy import BUILT_IN
-from lake.predictions import LabelRecord, PredictionRecord
+from lake.release.decision import Decision
+from lake.release.policy import BUILT_IN
 
 USE_CASE = "late_parcel"
 EVALUATION_ID = "e" * 64

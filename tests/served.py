@@ -12,18 +12,18 @@ import uvicorn
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from lake.approvers import Written, write_written
-from lake.decision import DecisionKind, Role
 from lake.documents import DocumentStore
 from lake.errors import SettingError
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.ledger import Entry, Ledger
 from lake.listener import bind
 from lake.package import seal
-from lake.signatures import ApproverKey, PlatformKey, public_text
+from lake.release.approvers import Written, write_written
+from lake.release.decision import DecisionKind, Role
+from lake.release.ledger import Entry, Ledger
+from lake.release.signatures import ApproverKey, PlatformKey, public_text
+from lake.release.trust import Trust
 from lake.times import now_utc, rfc3339
-from lake.trust import Trust
 from tests.parcel_log import FEATURES, LOG_FROM, manifest, parcels_sent
 from tests.scenario import USE_CASE, decision, parcel, parcel_schema
 

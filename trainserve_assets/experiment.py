@@ -12,7 +12,7 @@ from lake.documents import DocumentStore
 from lake.errors import SettingError
 from lake.input_schema import InputSchema
 from lake.parameters import Parameters, find_parameters, parameters_from_environment
-from lake.releases import Live
+from lake.release.live import Live
 from lake.tables import EXPERIMENT, EXPERIMENT_SCHEMA, conform
 from trainserve_assets.logged import answered, known_since, loss_name, with_losses
 

@@ -8,8 +8,8 @@ from pydantic import Field
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.home import Home
-from lake.ledger import Ledger
-from lake.trust import Trust
+from lake.release.ledger import Ledger
+from lake.release.trust import Trust
 
 
 class LakeResource(dg.ConfigurableResource[None]):

@@ -8,8 +8,8 @@ import msgspec
 from checks.release_standard import Gate
 from lake.documents import StrictDocument
 from lake.errors import SettingError
-from lake.decision import RiskTier
 from lake.input_schema import InputSchema
+from lake.release.decision import RiskTier
 
 Trainer = Literal["catboost", "hist_gradient_boosting", "logistic_regression", "linear_regression"]
 Period = Literal["week", "month", "quarter"]

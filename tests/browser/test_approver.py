@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from lake.releases import Release, fold
+from lake.release.live import Release, fold
 from tests.parcel_training import Platform
 
 EVALUATION = "/assets/late_parcel/evaluation"

@@ -10,9 +10,9 @@ import pytest
 from checks.liveness import Answerer, Served, every_logged_digest_was_live, live_spans, predictors_serve_what_was_released
 from lake.documents import DocumentStore
 from lake.home import Home
-from lake.ledger import Entry, Ledger
-from lake.signatures import PlatformKey
-from lake.trust import Trust
+from lake.release.ledger import Entry, Ledger
+from lake.release.signatures import PlatformKey
+from lake.release.trust import Trust
 from tests.scenario import USE_CASE, decision
 
 FIRST, SECOND = "a" * 64, "b" * 64

@@ -3,8 +3,8 @@
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from lake.documents import sha256
-from lake.heads import GENESIS
-from lake.releases import Live, fold
+from lake.release.heads import GENESIS
+from lake.release.live import Live, fold
 from lake.times import utc
 from tests.lake.release_model import Model
 from tests.lake.release_world import Reader, World, link

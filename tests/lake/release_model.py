@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from lake.decision import Decision, Role
-from lake.policy import PolicyVersion
-from lake.signatures import public_text
+from lake.release.decision import Decision, Role
+from lake.release.policy import PolicyVersion
+from lake.release.signatures import public_text
 from lake.times import utc
 from tests.approvers import Person
 
@@ -71,8 +71,8 @@ class Model:
             digest=digest,
         )
 
-    def objections(self, decided: Decision, signers: Collection[Person], at: datetime, now: datetime) -> list[str]:
-        """Why this may not be recorded now as of this moment; empty when it may."""
+    def objections(self, decided: Decision, signers: Collection[Person], at: datetime, now: datetime) -> dict[str, bool]:
+        """Every reason not to record this now as of this moment, and whether it holds."""
         version = self.policy_at(at)
         asked = self.recorded(decided, signers, at)
         may = {
@@ -80,7 +80,7 @@ class Model:
             for approver in version.policy.approvers
             if decided.role in approver.roles and not {"*", decided.use_case}.isdisjoint(approver.use_cases)
         }
-        reasons = {
+        return {
             "the clock is ahead": at > now + timedelta(minutes=5),
             "the clock is behind": any(at < one.at for one in self.journal),
             "another policy": decided.policy_digest != version.digest,
@@ -93,7 +93,6 @@ class Model:
             "recorded before": any(decided.nonce == one.decision.nonce for one in self.journal),
             "over at once": decided.decision in ("approve", "roll back") and asked.expires <= at,
         }
-        return [reason for reason, holds in reasons.items() if holds]
 
     def approvals(self, seq: int) -> dict[Place, Recorded]:
         """After the event of this number: the newest approval of each place, without those of packages revoked since."""

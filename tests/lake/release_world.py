@@ -11,14 +11,14 @@ from typing import Literal
 import msgspec
 from securesystemslib.signer import CryptoSigner
 
-from lake.decision import DECISION_TYPE, Decision, statement_bytes
 from lake.documents import DocumentStore, canonical, sha256
 from lake.errors import TrainServeError
 from lake.home import Home
-from lake.ledger import Event, Ledger
-from lake.signatures import TRUSTED, PlatformKey
+from lake.release.decision import DECISION_TYPE, Decision, statement_bytes
+from lake.release.ledger import Event, Ledger
+from lake.release.signatures import TRUSTED, PlatformKey
+from lake.release.trust import EVENT_TYPE, Trust
 from lake.times import rfc3339
-from lake.trust import EVENT_TYPE, Trust
 from tests.approvers import Person, sign
 from tests.scenario import USE_CASE
 

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from lake.approvers import POLICY_TYPE, Signature, Written, read_policies, read_written, signed, write_written
 from lake.documents import canonical
 from lake.errors import SettingError, VerificationError
 from lake.home import Home
-from lake.policy import BUILT_IN, Approver, Key, Policy, PolicyVersion
-from lake.signatures import public_text
+from lake.release.approvers import POLICY_TYPE, Signature, Written, read_policies, read_written, signed, write_written
+from lake.release.policy import BUILT_IN, Approver, Key, Policy, PolicyVersion
+from lake.release.signatures import public_text
 from tests.approvers import ADA, BOB, EVE, LONG_AGO, Person, after, policy, put_policy
 
 DAY = timedelta(days=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.command_line import GROUP
+from lake.commands.line import GROUP
 
 COMMANDS = '''
 from lake.errors import SettingError

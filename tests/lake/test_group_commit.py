@@ -11,9 +11,9 @@ import pytest
 
 from lake.errors import InvalidInput, SpoolUnavailable
 from lake.home import Home
-from lake.spool.group_commit import GroupCommit
-from lake.spool.segment import closed_segments, read_segment, segments
-from lake.spool.slot import Slot
+from lake.log.group_commit import GroupCommit
+from lake.log.segment import closed_segments, read_segment, segments
+from lake.log.slot import Slot
 
 DEADLINE_S = 10
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lake.errors import VerificationError
-from lake.heads import GENESIS, Head, keep_head, read_head
+from lake.release.heads import GENESIS, Head, keep_head, read_head
 
 
 def head(seq: int, mark: str = "a") -> Head:

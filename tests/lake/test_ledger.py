@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 
-from lake.decision import DECISION_TYPE
 from lake.documents import DocumentStore, canonical, sha256
 from lake.errors import Conflict, VerificationError
-from lake.heads import Head
 from lake.home import Home
-from lake.ledger import Event, Ledger
-from lake.signatures import PlatformKey, opened
-from lake.trust import EVENT_TYPE, Trust
+from lake.release.decision import DECISION_TYPE
+from lake.release.heads import Head
+from lake.release.ledger import Event, Ledger
+from lake.release.signatures import PlatformKey, opened
+from lake.release.trust import EVENT_TYPE, Trust
 from tests.scenario import USE_CASE, decision
 
 KEY = PlatformKey(CryptoSigner.generate_ed25519())

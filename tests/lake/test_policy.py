@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.decision import DecisionKind, RiskTier, Role, Waiver
 from lake.errors import SettingError
-from lake.policy import BUILT_IN, Approver, Policy, Tier, policy_version
-from lake.signatures import public_text
+from lake.release.decision import DecisionKind, RiskTier, Role, Waiver
+from lake.release.policy import BUILT_IN, Approver, Policy, Tier, policy_version
+from lake.release.signatures import public_text
 from lake.times import rfc3339
 from tests.approvers import ADA, BOB, EVE, LONG_AGO, Person, policy
 from tests.scenario import USE_CASE, decision

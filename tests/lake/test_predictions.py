@@ -9,7 +9,7 @@ import pytest
 from lake.decoder import Decoder
 from lake.errors import SchemaMismatch
 from lake.input_schema import Field
-from lake.predictions import (
+from lake.log.records import (
     LabelRecord,
     PredictionRecord,
     decode_record,

@@ -6,19 +6,19 @@ Every run of the machine is random; what must hold after each of its steps stand
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
-from lake.approvers import read_written, signed, write_written
-from lake.decision import Decision, DecisionKind, RiskTier
 from lake.errors import Conflict, SettingError, TrainServeError
-from lake.policy import Approver, Key, Policy, PolicyVersion, Tier
-from lake.signatures import public_text
+from lake.release.approvers import read_written, signed, write_written
+from lake.release.decision import Decision, DecisionKind, RiskTier
+from lake.release.policy import Approver, Key, Policy, PolicyVersion, Tier
+from lake.release.signatures import public_text
 from lake.times import rfc3339
 from tests.approvers import ADA, BOB, EVE, Person, after, policy, put_policy
 from tests.lake.release_invariants import Invariants
@@ -60,6 +60,7 @@ class Releases(Invariants):
         self.servers = [Reader(self.world, home) for home in self.world.servers()]
         self.readers = (self.writer, self.slow, *self.servers)
         self.number = 0
+        self.took["steps"] -= 1  # the invariants are checked once before the first
 
     def teardown(self) -> None:
         self.world.remove()
@@ -121,7 +122,7 @@ class Releases(Invariants):
         writers = [self.writer, self.slow]
         for writer in writers:
             assert writer.poll() is None
-        if self.model.objections(first, signers, self.world.now, self.world.now):
+        if any(self.model.objections(first, signers, self.world.now, self.world.now).values()):
             return
         with ThreadPoolExecutor(2) as threads:
             attempts = [
@@ -132,6 +133,7 @@ class Releases(Invariants):
         [won] = [position for position, error in enumerate(errors) if error is None]
         assert isinstance(errors[1 - won], Conflict)
         self.accepted((first, second)[won], signers, self.world.now, attempts[won].result())
+        assert writers[1 - won].poll() is None
         self.took["raced"] += 1
 
     @precondition(lambda self: self.intact and self.slow.seen < len(self.model.journal))
@@ -220,7 +222,7 @@ class Releases(Invariants):
         last = len(self.model.journal)
         seq = data.draw(st.integers(1, last), label="event")
         decided = self.decided("approve", ("f" * 64, "one", "champion"), "low", None, approver="ada")
-        if kind == "unsigned" and not self.model.objections(decided, [], self.world.now, self.world.now):
+        if kind == "unsigned" and not any(self.model.objections(decided, [], self.world.now, self.world.now).values()):
             return  # the policy asks for no signature: this is how decisions are recorded
         self.damaged_from = self.world.damage(kind, seq, last, decided)
         self.damage_is_silent = kind in SILENT
@@ -242,6 +244,10 @@ class Releases(Invariants):
         assert self.writer.restart() is None
         assert len(self.writer.ledger.entries) == len(self.model.journal)
         self.took["repaired"] += 1
+
+    @invariant()
+    def the_step_is_counted(self) -> None:
+        self.took["steps"] += 1
 
     # What the rules are made of
 
@@ -304,13 +310,14 @@ class Releases(Invariants):
         before = self.world.files()
         taken = self.damaged_from == len(self.model.journal) + 1
         self.writer.poll()
-        if not reasons and not taken and not self.policy_is_damaged:
+        self.took.update(reasons)
+        if not any(reasons.values()) and not taken and not self.policy_is_damaged:
             self.accepted(decided, signers, at, self.world.append(self.writer.ledger, decided, signers, at))
             return
         with pytest.raises(TrainServeError):
             self.world.append(self.writer.ledger, decided, signers, at)
         assert self.world.files() == before
-        self.took.update(["refused", *reasons])
+        self.took["refused"] += 1
 
     def accepted(self, decided: Decision, signers: list[Person], at: datetime, digest: str) -> None:
         self.model.journal.append(self.model.recorded(decided, signers, at, digest))
@@ -380,16 +387,27 @@ class Releases(Invariants):
             assert self.writer.poll() is None or not self.intact
 
 
-def run(examples: int, steps: int) -> Counter[str]:
-    """Run the machine; returns how often it took each way."""
+def run(examples: int) -> Counter[str]:
+    """Run the machine so many times; returns how often it went each way."""
     Releases.took.clear()
-    checks = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
-    chosen = settings(max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=checks)
+    slow = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    chosen = settings(max_examples=examples, stateful_step_count=50, deadline=None, suppress_health_check=slow)
     run_state_machine_as_test(Releases, settings=chosen)
     return Releases.took
 
 
 def test_the_ledger_does_what_its_model_does() -> None:
-    took = run(examples=20, steps=40)
+    took = run(examples=25)
 
-    assert took["accepted"] > 0
+    assert took["steps"] >= 500
+    assert min(took[way] for way in ("accepted", "refused", "raced", "repaired")) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_ledger_does_what_its_model_does_over_ten_thousand_steps() -> None:
+    """Long enough that every decision, every reason to refuse, and every damage come about."""
+    took = run(examples=300)
+
+    assert took["steps"] >= 10_000
+    assert {way for way in (*get_args(DecisionKind), *DAMAGES, *took) if not took[way]} == set()

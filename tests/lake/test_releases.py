@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.ledger import Entry, Event
-from lake.releases import Live, fold, released_version
+from lake.release.ledger import Entry, Event
+from lake.release.live import Live, fold, released_version
 from lake.times import utc
 from tests.scenario import decision
 

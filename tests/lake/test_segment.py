@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.errors import InvalidInput
-from lake.spool.segment import (
+from lake.log.segment import (
     MAXIMUM_RECORD_BYTES,
     closed_segments,
     first_seq,
@@ -114,6 +114,6 @@ def test_a_segment_that_appears_while_the_folder_is_listed_leaves_no_gap(tmp_pat
     for seq in (1, 5, 9, 13):
         segment_path(tmp_path, seq).touch()
     partial = [[segment_path(tmp_path, seq) for seq in (1, 9)], segments(tmp_path)]
-    monkeypatch.setattr("lake.spool.segment.segments", lambda _: partial.pop(0))
+    monkeypatch.setattr("lake.log.segment.segments", lambda _: partial.pop(0))
 
     assert [first_seq(path) for path in closed_segments(tmp_path)] == [1, 5]

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 import lake.delta
-import lake.shipper
+import lake.log.shipper
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.errors import NotFound, Unavailable
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.predictions import LabelRecord, PredictionRecord, encode_record
-from lake.shipper import Shipper, backlog
-from lake.spool.segment import closed_segments, frame, segments
-from lake.spool.slot import Slot
+from lake.log.records import LabelRecord, PredictionRecord, encode_record
+from lake.log.segment import closed_segments, frame, segments
+from lake.log.shipper import Shipper, backlog
+from lake.log.slot import Slot
 from lake.tables import LABELS, PREDICTIONS
 from tests.scenario import USE_CASE, label, parcel_schema, prediction
 
@@ -100,7 +100,7 @@ def test_every_slot_is_shipped(home: Home) -> None:
 
 
 def test_a_long_backlog_is_shipped_in_batches(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake.shipper, "MAXIMUM_BATCH_BYTES", 1000)
+    monkeypatch.setattr(lake.log.shipper, "MAXIMUM_BATCH_BYTES", 1000)
     write(home, *([prediction(number)] for number in range(20)))
 
     assert Shipper(home).ship() == 20
@@ -145,7 +145,7 @@ def before(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, times: int
         (os, "sync", 2),
         (Path, "unlink", 1),
         (Path, "unlink", 2),
-        (lake.shipper, "sync_folder", 1),
+        (lake.log.shipper, "sync_folder", 1),
     ],
 )
 def test_killed_anywhere_it_goes_on_without_loss_or_doubling(

@@ -18,9 +18,9 @@ from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.predictions import encode_record
-from lake.shipper import Shipper, backlog
-from lake.spool.slot import Slot
+from lake.log.records import encode_record
+from lake.log.shipper import Shipper, backlog
+from lake.log.slot import Slot
 from lake.tables import LABELS, PREDICTIONS
 from tests.scenario import USE_CASE, label, parcel_schema, prediction
 

@@ -10,7 +10,7 @@ from securesystemslib.signer import CryptoSigner
 
 from lake.errors import SettingError, VerificationError
 from lake.home import Home
-from lake.signatures import (
+from lake.release.signatures import (
     PLATFORM_KEY,
     TRUSTED,
     ApproverKey,

@@ -8,16 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from lake.decision import DECISION_TYPE, Decision, statement_bytes
 from lake.documents import DocumentStore, canonical
 from lake.errors import Conflict, TrainServeError, VerificationError
 from lake.home import Home
-from lake.ledger import CLOCK_TOLERANCE, Entry, Event, Ledger
-from lake.policy import PolicyVersion
-from lake.releases import fold
-from lake.signatures import PlatformKey
+from lake.release.decision import DECISION_TYPE, Decision, statement_bytes
+from lake.release.ledger import CLOCK_TOLERANCE, Entry, Event, Ledger
+from lake.release.live import fold
+from lake.release.policy import PolicyVersion
+from lake.release.signatures import PlatformKey
+from lake.release.trust import EVENT_TYPE, Trust
 from lake.times import now_utc, rfc3339
-from lake.trust import EVENT_TYPE, Trust
 from tests.approvers import ADA, BOB, EVE, Person, after, newest_policy, policy, put_policy, sign, to_sign
 from tests.scenario import USE_CASE, decision
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from lake.home import Home
-from lake.spool.segment import closed_segments, first_seq, joined, read_segment, segments
-from lake.spool.slot import Slot, slots, spool_id
+from lake.log.segment import closed_segments, first_seq, joined, read_segment, segments
+from lake.log.slot import Slot, slots, spool_id
 
 HOLDER = """
 import sys, pathlib
-from lake.spool.slot import Slot
+from lake.log.slot import Slot
 slot = Slot.lease(pathlib.Path(sys.argv[1]))
 print(slot.folder.name, flush=True)
 sys.stdin.read()
@@ -193,7 +193,7 @@ def test_a_slot_that_cannot_be_opened_is_given_back(home: Home, monkeypatch: pyt
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as broken:
-        broken.setattr("lake.spool.slot.segments", fails)
+        broken.setattr("lake.log.slot.segments", fails)
         with pytest.raises(OSError, match="Input/output"):
             Slot.lease(home.spools)
 
@@ -214,10 +214,10 @@ def test_the_name_of_a_segment_is_on_disk_before_its_first_record_counts(home: H
 
     with Slot.lease(home.spools) as slot:
         with monkeypatch.context() as broken:
-            broken.setattr("lake.spool.slot.sync_folder", fails)
+            broken.setattr("lake.log.slot.sync_folder", fails)
             with pytest.raises(OSError, match="Input/output"):
                 slot.append([b"never acknowledged"])
-        monkeypatch.setattr("lake.spool.slot.sync_folder", synced.append)
+        monkeypatch.setattr("lake.log.slot.sync_folder", synced.append)
         for number in range(4):
             slot.append([str(number).encode()])
             if number == 1:

@@ -9,11 +9,11 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 from lake.documents import DocumentStore
 from lake.errors import SettingError, VerificationError
 from lake.home import Home
-from lake.ledger import Ledger
-from lake.policy import BUILT_IN, Key
-from lake.signatures import TRUSTED, PlatformKey, public_text
+from lake.release.ledger import Ledger
+from lake.release.policy import BUILT_IN, Key
+from lake.release.signatures import TRUSTED, PlatformKey, public_text
+from lake.release.trust import EVENT_TYPE, Trust
 from lake.times import now_utc, rfc3339, utc
-from lake.trust import EVENT_TYPE, Trust
 from tests.approvers import ADA, BOB, LONG_AGO, after, policy, put_policy, sign, to_sign
 from tests.scenario import USE_CASE, decision
 

@@ -7,9 +7,9 @@ import pytest
 
 from lake.documents import DocumentStore
 from lake.home import Home
-from lake.ledger import Ledger
-from lake.signatures import PlatformKey
-from lake.trust import Trust
+from lake.release.ledger import Ledger
+from lake.release.signatures import PlatformKey
+from lake.release.trust import Trust
 from tests.scenario import decision
 from trainserve_assets.platform.processes import trainserve_command
 

@@ -10,8 +10,8 @@ import httpx
 import msgspec
 import pytest
 
-from lake.decision import DecisionKind
 from lake.home import Home
+from lake.release.decision import DecisionKind
 from tests.proxied import predictions
 from tests.scenario import USE_CASE, parcel, records_body
 from tests.served import PREDICT, Approver, consecutive_ports, eventually, toy

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from lake.decoder import epoch_us
-from lake.predictions import MAXIMUM_RAW_BYTES, PredictionRecord, key_hash
+from lake.log.records import MAXIMUM_RAW_BYTES, PredictionRecord, key_hash
 from tests.proxied import predictions
 from tests.proxy.conftest import Loop
 from tests.scenario import USE_CASE, parcel, records_body, tensors_body

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from lake.expiry import APPROVE_AGAIN
 from lake.home import Home
+from lake.release.expiry import APPROVE_AGAIN
 from lake.times import rfc3339
 from serving.app import create_app
 from tests.clocks import Hands

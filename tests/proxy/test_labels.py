@@ -11,7 +11,7 @@ from lake.decoder import epoch_us
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.predictions import key_hash
+from lake.log.records import key_hash
 from tests.proxied import NOBODY, labels, parameters, predictions, proxied
 from tests.proxy.conftest import Loop
 from tests.scenario import USE_CASE, parcel, parcel_schema, records_body

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.decision import Role
 from lake.parameters import Arm, Parameters
-from lake.releases import Live, Release
+from lake.release.decision import Role
+from lake.release.live import Live, Release
 from proxy.routing import choose
 from tests.scenario import USE_CASE
 

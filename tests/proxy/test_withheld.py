@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from lake.home import Home
+from lake.log.records import PredictionRecord
 from lake.parameters import Arm
-from lake.predictions import PredictionRecord
 from tests.proxied import NOBODY, Answerer, answered, parameters, predictions, proxied, scripted
 from tests.scenario import parcel, records_body, tensors_body
 from tests.served import INFER, PREDICT, Approver, Client, eventually, listening, scores_of, toy

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from litestar import Litestar
 
-from lake.expiry import APPROVE_AGAIN
 from lake.home import Home
+from lake.release.expiry import APPROVE_AGAIN
 from lake.times import rfc3339, utc
 from serving.app import create_app
 from tests.clocks import Hands

@@ -12,7 +12,7 @@ from lake.documents import canonical, write_file
 from lake.errors import VerificationError
 from lake.home import Home
 from lake.package import SAMPLES, package_digest
-from lake.signatures import TRUSTED
+from lake.release.signatures import TRUSTED
 from serving.app import create_app
 from tests.scenario import USE_CASE, parcel, records_body
 from tests.served import PREDICT, Approver, Client, eventually, scores_of, toy, varied

@@ -7,7 +7,7 @@ import pytest
 
 from lake.evaluation import read_evaluation
 from lake.home import Home
-from lake.releases import fold
+from lake.release.live import fold
 from tests.parcel_training import Platform, failures
 from trainserve_assets.catalog import use_case
 from trainserve_assets.report import meets_standard

@@ -12,7 +12,7 @@ from litestar.testing import TestClient
 from checks.release_standard import Gate
 from lake.evaluation import evaluations
 from lake.home import Home
-from lake.releases import fold
+from lake.release.live import fold
 from serving.app import create_app
 from tests.dagit import dagit_on, sent
 from tests.parcel_training import Platform, failures, parcel_use_case

@@ -6,10 +6,10 @@ import pytest
 
 from lake.delta import Table
 from lake.home import Home
-from lake.ledger import Ledger
 from lake.parameters import Arm, Parameters, publish_parameters
-from lake.signatures import PlatformKey
-from lake.trust import Trust
+from lake.release.ledger import Ledger
+from lake.release.signatures import PlatformKey
+from lake.release.trust import Trust
 from tests.parcel_log import (
     LOG_FROM,
     answers,

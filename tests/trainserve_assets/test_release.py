@@ -10,8 +10,8 @@ import pytest
 from checks.release_standard import Gate
 from lake.errors import Conflict
 from lake.evaluation import read_evaluation
-from lake.ledger import Entry, Ledger
-from lake.releases import Live, fold
+from lake.release.ledger import Entry, Ledger
+from lake.release.live import Live, fold
 from lake.tables import EVALUATION_SCHEMA
 from tests.parcel_training import Platform, failures, parcel_use_case
 from trainserve_assets.approval.draft import Request

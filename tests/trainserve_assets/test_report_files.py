@@ -108,6 +108,13 @@ def test_dagits_short_form_is_small_enough_to_be_shown_where_it_stands(platform:
         assert max(len(block), len(picture)) < INLINE_LIMIT
         assert metadata[f"model_card_{candidate.name}"].value.startswith("# Parcels that arrive late")
         assert isinstance(metadata[f"log_loss_{candidate.name}"], dg.FloatMetadataValue)
+    table = metadata["compared"].value
+    assert {(row.data["candidate"], row.data["against"]) for row in table.records} == {
+        (name, other)
+        for name in ("trees", "boosting", "line")
+        for other in ("base rate", "baseline")
+        if (name, other) != ("line", "baseline")
+    }
     assert metadata["side_by_side"].value.count("](data:image/svg+xml;base64,") == 2
 
 

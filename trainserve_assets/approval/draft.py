@@ -5,11 +5,11 @@ from datetime import datetime
 import msgspec
 
 from checks.release_standard import standard_digest
-from lake.decision import Decision, DecisionKind, Role, Waiver
 from lake.evaluation import Evaluation
-from lake.policy import PolicyVersion
-from lake.releases import Release
-from lake.signatures import random_nonce
+from lake.release.decision import Decision, DecisionKind, Role, Waiver
+from lake.release.live import Release
+from lake.release.policy import PolicyVersion
+from lake.release.signatures import random_nonce
 from lake.times import rfc3339
 from trainserve_assets.use_case import UseCase
 

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lake.decision import Decision
 from lake.errors import SettingError, Unavailable
+from lake.release.decision import Decision
 from lake.tables import RELEASE
 
 _JOB = "__ASSET_JOB"

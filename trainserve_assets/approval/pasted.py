@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from lake.decision import DECISION_TYPE, Decision, read_statement
 from lake.documents import canonical
 from lake.errors import ReleaseRefused
-from lake.signatures import merged
+from lake.release.decision import DECISION_TYPE, Decision, read_statement
+from lake.release.signatures import merged
 
 PREFIX = "trainserve1."
 # What signers choose: nothing in the run's config or the lake says otherwise.

@@ -10,12 +10,12 @@ from datetime import datetime
 import msgspec
 
 from lake.evaluation import read_evaluation
-from lake.ledger import Entry
 from lake.package import open_package
-from lake.releases import Live, fold
-from lake.signatures import PlatformKey
+from lake.release.ledger import Entry
+from lake.release.live import Live, fold
+from lake.release.signatures import PlatformKey
+from lake.release.trust import Trust
 from lake.times import rfc3339
-from lake.trust import Trust
 from trainserve_assets.approval import requirements
 from trainserve_assets.approval.draft import Request, Subject, draft, subject_of
 from trainserve_assets.approval.pasted import Pasted, read_pasted

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from checks.release_standard import Gate, decide, standard_digest
-from lake.decision import DECISION_TYPE, Decision, Role, Waiver
 from lake.documents import DocumentStore
 from lake.errors import ReleaseRefused, VerificationError
 from lake.evaluation import Evaluation, evaluations, read_evaluation
-from lake.ledger import CLOCK_TOLERANCE, Entry
-from lake.policy import PolicyVersion
-from lake.releases import Live, Release, fold
-from lake.signatures import opened
+from lake.release.decision import DECISION_TYPE, Decision, Role, Waiver
+from lake.release.ledger import CLOCK_TOLERANCE, Entry
+from lake.release.live import Live, Release, fold
+from lake.release.policy import PolicyVersion
+from lake.release.signatures import opened
+from lake.release.trust import Trust
 from lake.times import rfc3339, utc
-from lake.trust import Trust
 from trainserve_assets.approval.pasted import Pasted
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.runs import automation

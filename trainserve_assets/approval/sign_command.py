@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from checks.release_standard import decide
-from lake.decision import DECISION_TYPE, Decision, DecisionKind, Role, Waiver, statement_bytes
+from lake.commands.passphrase import ask_passphrase
 from lake.errors import SettingError
-from lake.passphrase import ask_passphrase
-from lake.policy import PolicyVersion
-from lake.signatures import ApproverKey, merged
+from lake.release.decision import DECISION_TYPE, Decision, DecisionKind, Role, Waiver, statement_bytes
+from lake.release.policy import PolicyVersion
+from lake.release.signatures import ApproverKey, merged
+from lake.release.trust import Trust
 from lake.times import now_utc, rfc3339
-from lake.trust import Trust
 from trainserve_assets.approval import requirements
 from trainserve_assets.approval.draft import Request, Subject, draft, subject_of
 from trainserve_assets.approval.found import Found, find_evaluation

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from checks.experiment import Comparison, compare
 from lake.input_schema import read_input_schema
-from lake.releases import fold
+from lake.release.live import fold
 from lake.tables import EXPERIMENT, LABELS, PREDICTIONS
 from trainserve_assets.automation import when_the_log_grew
 from trainserve_assets.experiment import (

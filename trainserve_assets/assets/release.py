@@ -8,8 +8,8 @@ import dagster as dg
 import msgspec
 from pydantic import Field
 
-from lake.ledger import Entry
-from lake.releases import Live, fold
+from lake.release.ledger import Entry
+from lake.release.live import Live, fold
 from lake.tables import EVALUATION, RELEASE
 from trainserve_assets.approval.draft import Request
 from trainserve_assets.approval.record import Launch, record

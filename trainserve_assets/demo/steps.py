@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lake.documents import DocumentStore
 from lake.errors import NotFound
 from lake.evaluation import Evaluation, evaluations, read_evaluation
-from lake.ledger import Ledger
-from lake.releases import Live, fold
-from lake.shipper import backlog
+from lake.log.shipper import backlog
+from lake.release.ledger import Ledger
+from lake.release.live import Live, fold
+from lake.release.trust import Trust
 from lake.tables import DATASET, EVALUATION, EXPERIMENT, FEEDBACK, RELEASE, WINDOWS
-from lake.trust import Trust
 from trainserve_assets.catalog import use_case
 from trainserve_assets.demo import USE_CASE
 from trainserve_assets.demo.record import ClientRecord

@@ -13,7 +13,7 @@ from lake.engines.sklearn import wait_passively
 from lake.errors import SettingError
 from lake.evaluation import Card, Estimate, Evaluation, FeatureEvidence, Finding, Skew, Topic
 from lake.package import Package, open_package
-from lake.releases import fold
+from lake.release.live import fold
 from lake.tables import DATASET, EVALUATION, PREDICTIONS
 from trainserve_assets.evidence.behaviour import behaviour_findings
 from trainserve_assets.evidence.compared import Other, differences

@@ -168,7 +168,7 @@ class Processes:
 
 def trainserve_command(*arguments: str) -> tuple[str, ...]:
     """A command of ours, run by this very interpreter."""
-    return (sys.executable, "-m", "lake.command_line", *arguments)
+    return (sys.executable, "-m", "lake.commands.line", *arguments)
 
 
 def wait_for(condition: Callable[[], bool], what: str, within_s: float) -> None:

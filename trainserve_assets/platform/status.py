@@ -7,11 +7,11 @@ from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.errors import TrainServeError
 from lake.home import Home
-from lake.ledger import Ledger, is_begun
-from lake.releases import fold
-from lake.shipper import backlog
+from lake.log.shipper import backlog
+from lake.release.ledger import Ledger, is_begun
+from lake.release.live import fold
+from lake.release.trust import Trust
 from lake.tables import LABELS, PREDICTIONS
-from lake.trust import Trust
 
 _IDENTITY = {"claimed": "[yellow]whose name is claimed, not proven by a signature[/]", "signed": "who signed it"}
 

@@ -10,10 +10,10 @@ import msgspec
 from lake.documents import DocumentStore
 from lake.errors import TrainServeError
 from lake.home import Home
-from lake.ledger import Ledger
 from lake.listener import bind
-from lake.releases import fold
-from lake.trust import Trust
+from lake.release.ledger import Ledger
+from lake.release.live import fold
+from lake.release.trust import Trust
 from trainserve_assets.platform.processes import ProcessSpec, trainserve_command
 
 PROJECT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ def reports(*, host: str = "127.0.0.1", port: int = 3001) -> None:
         The port to listen on.
 
     """
-    from lake.logs import configure_logging
+    from lake.program_log import configure_logging
     from trainserve_assets.report.server import ReportServer
 
     configure_logging()

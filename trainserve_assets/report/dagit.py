@@ -11,14 +11,16 @@ from urllib.parse import urlsplit
 import dagster as dg
 
 from lake.errors import SettingError
+from lake.evaluation import Evaluation
 from trainserve_assets.metrics import Numbers
 from trainserve_assets.pictures import BLUE, GREY, image
 from trainserve_assets.report.block import release_block
 from trainserve_assets.report.curve_charts import reliability_chart, roc_chart
 from trainserve_assets.report.curves import through_time
 from trainserve_assets.report.exhibit import Exhibit
-from trainserve_assets.report.figures import HEADLINES, comparison_rows
+from trainserve_assets.report.figures import HEADLINES, figure_words
 from trainserve_assets.report.files import REPORT, folder_of
+from trainserve_assets.report.judgement import compared, standing
 from trainserve_assets.report.overview import evaluation_lines, evaluation_page
 
 ADDRESS = "TRAINSERVE_REPORTS"
@@ -53,9 +55,9 @@ def run_metadata(found: Sequence[Exhibit], lake: str, address: str | None) -> Me
         "dataset_version": dg.MetadataValue.int(evaluations[0].dataset_version),
         "stored_in": dg.MetadataValue.path(f"{lake}/{use_case.name}/evaluations"),
     }
-    compared = [dg.TableRecord(dict(row)) for row in comparison_rows(evaluations)]
-    if compared:
-        metadata["compared"] = dg.MetadataValue.table(compared)
+    differences = [row for one in evaluations for row in _difference_rows(one)]
+    if differences:
+        metadata["compared"] = dg.MetadataValue.table(differences)
     if address is not None:
         metadata["all_reports"] = dg.MetadataValue.url(f"{address}/")
     return metadata
@@ -90,6 +92,22 @@ def sparkline(exhibit: Exhibit) -> str:
     )
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{_SPARK_WIDTH}" height="{_SPARK_HEIGHT}">{drawn}</svg>'
     return f"![predicted and observed](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+
+
+def _difference_rows(evaluation: Evaluation) -> list[dg.TableRecord]:
+    """The first headline against each other model, what matters first: Dagit cuts a table at its column's end."""
+    metric = HEADLINES[evaluation.task][0]
+    return [
+        dg.TableRecord(
+            {
+                f"difference in {metric}": f"{figure_words(one.value)} {standing(metric, one.low, one.high)}",
+                "against": one.other,
+                "candidate": evaluation.candidate,
+            }
+        )
+        for one in compared(evaluation)
+        if one.metric == metric
+    ]
 
 
 def _points(line: Numbers, low: float, high: float) -> str:

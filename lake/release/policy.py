@@ -1,7 +1,7 @@
 """The policy: who may decide, how many signatures that takes, how long a release lasts. Its rules are pure.
 
 A machine without `approvers.yaml` goes by `BUILT_IN`: anybody but the trainer may decide, and names are claimed, not
-signed. Each later version stands in that file (`lake.approvers`).
+signed. Each later version stands in that file (`lake.release.approvers`).
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Meta
 from securesystemslib.signer import SSlibKey
 
-from lake.decision import Decision, DecisionKind, RiskTier, Role
 from lake.documents import StrictDocument, canonical, sha256
 from lake.errors import SettingError
-from lake.signatures import public_key, public_text
+from lake.release.decision import Decision, DecisionKind, RiskTier, Role
+from lake.release.signatures import public_key, public_text
 from lake.times import utc
 
 Moment = Annotated[datetime, Meta(tz=True)]

@@ -18,9 +18,9 @@ from lake.documents import DocumentStore, sync_folder, write_file
 from lake.errors import TrainServeError
 from lake.home import Home
 from lake.input_schema import InputSchema, read_input_schema
-from lake.predictions import LabelRecord, PredictionRecord, decode_record, labels_frame, predictions_frame
-from lake.spool.segment import Contents, closed_segments, first_seq, read_segment, segments
-from lake.spool.slot import Slot, slots, spool_id
+from lake.log.records import LabelRecord, PredictionRecord, decode_record, labels_frame, predictions_frame
+from lake.log.segment import Contents, closed_segments, first_seq, read_segment, segments
+from lake.log.slot import Slot, slots, spool_id
 from lake.tables import LABELS, PREDICTIONS
 
 log = structlog.get_logger(__name__)

@@ -5,8 +5,8 @@ from pathlib import Path
 import cyclopts
 from rich.console import Console
 
-from lake.passphrase import ask_passphrase
-from lake.signatures import ApproverKey, public_text
+from lake.commands.passphrase import ask_passphrase
+from lake.release.signatures import ApproverKey, public_text
 
 keys = cyclopts.App(name="keys", help="Make the key that an approver signs with.")
 

@@ -5,7 +5,7 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 from lake.errors import SpoolUnavailable
-from lake.spool.slot import Slot
+from lake.log.slot import Slot
 
 
 class GroupCommit:

@@ -14,7 +14,7 @@ from typing import Self
 import structlog
 
 from lake.documents import make_folder, sync_file, sync_folder, write_file
-from lake.spool.segment import first_seq, joined, read_segment, segment_path, segments
+from lake.log.segment import first_seq, joined, read_segment, segment_path, segments
 
 _LOCK = "lock"
 _ID = "spool_id"

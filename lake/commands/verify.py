@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.markup import escape
 
-from lake.approvers import read_policies
 from lake.documents import DocumentStore
 from lake.errors import NotFound, TrainServeError, VerificationError
 from lake.evaluation import read_evaluation
 from lake.home import Home
-from lake.ledger import Entry, Ledger, is_begun
 from lake.package import open_package
-from lake.releases import revoked
-from lake.trust import Trust
+from lake.release.approvers import read_policies
+from lake.release.ledger import Entry, Ledger, is_begun
+from lake.release.live import revoked
+from lake.release.trust import Trust
 
 
 def verify(*use_cases: str) -> int:

@@ -7,12 +7,12 @@ from typing import Any
 
 from securesystemslib.signer import SSlibKey
 
-from lake.approvers import Policies, read_policies
-from lake.decision import DECISION_TYPE, Decision, read_statement
 from lake.errors import SettingError, VerificationError
 from lake.home import Home
-from lake.policy import PolicyVersion
-from lake.signatures import TRUSTED, PlatformKey, opened, read_trusted
+from lake.release.approvers import Policies, read_policies
+from lake.release.decision import DECISION_TYPE, Decision, read_statement
+from lake.release.policy import PolicyVersion
+from lake.release.signatures import TRUSTED, PlatformKey, opened, read_trusted
 from lake.times import rfc3339, utc
 
 EVENT_TYPE = "application/vnd.trainserve.release-event+json"

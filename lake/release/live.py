@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from lake.decision import Role
-from lake.ledger import Entry, Identity
+from lake.release.decision import Role
+from lake.release.ledger import Entry, Identity
 from lake.times import utc
 
 

@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from lake.decision import DECISION_TYPE, Decision, statement_bytes
 from lake.documents import Document, DocumentReader, DocumentStore, canonical, sha256
 from lake.errors import Conflict, SettingError, TrainServeError, VerificationError
-from lake.heads import Head, keep_head, read_head
-from lake.policy import Policy
-from lake.signatures import PlatformKey, rewritten
+from lake.release.decision import DECISION_TYPE, Decision, statement_bytes
+from lake.release.heads import Head, keep_head, read_head
+from lake.release.policy import Policy
+from lake.release.signatures import PlatformKey, rewritten
+from lake.release.trust import EVENT_TYPE, Trust
 from lake.times import Clock, now_utc, rfc3339, utc
-from lake.trust import EVENT_TYPE, Trust
 
 Identity = Literal["claimed", "signed"]
 # Clocks differ by seconds; an event from further ahead says that its writer's clock is wrong, or the reader's.

@@ -14,9 +14,9 @@ import msgspec
 
 from lake.documents import StrictDocument, canonical, write_file
 from lake.errors import SettingError, VerificationError
-from lake.heads import Head, keep_head, read_head
-from lake.policy import BUILT_IN, PolicyVersion, policy_version
-from lake.signatures import ApproverKey, opened
+from lake.release.heads import Head, keep_head, read_head
+from lake.release.policy import BUILT_IN, PolicyVersion, policy_version
+from lake.release.signatures import ApproverKey, opened
 
 POLICY_TYPE = "application/vnd.trainserve.policy+json"
 SEEN = ".approvers.json"  # no use case has such a name, so no ledger's head stands there

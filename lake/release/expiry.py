@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from lake.policy import Policy
-from lake.releases import Release
+from lake.release.live import Release
+from lake.release.policy import Policy
 
 AHEAD_DAYS = (1, 7, 30)
 APPROVE_AGAIN = "An approver approves it again, or another candidate, by materializing the release asset."

@@ -15,8 +15,8 @@ def shipper(*, interval_s: float = 1.0) -> None:
         Seconds between two looks at the spools.
 
     """
-    from lake.logs import configure_logging
-    from lake.shipper import Shipper
+    from lake.log.shipper import Shipper
+    from lake.program_log import configure_logging
 
     configure_logging()
     stopped = threading.Event()

@@ -9,13 +9,13 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
-from lake.approvers import Written, read_policies, read_written, signed, write_written
+from lake.commands.passphrase import ask_passphrase
 from lake.errors import SettingError
 from lake.home import Home
-from lake.passphrase import ask_passphrase
-from lake.policy import PolicyVersion, policy_version
-from lake.proposal import Proposal, proposed
-from lake.signatures import ApproverKey
+from lake.release.approvers import Written, read_policies, read_written, signed, write_written
+from lake.release.policy import PolicyVersion, policy_version
+from lake.release.proposal import Proposal, proposed
+from lake.release.signatures import ApproverKey
 from lake.times import now_utc, rfc3339, utc
 
 # A later version needs signatures before it is in force: until then everything is decided under the one before.

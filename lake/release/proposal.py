@@ -7,9 +7,9 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from lake.decision import RiskTier, Role
 from lake.errors import SettingError
-from lake.policy import Approver, Key, Policy, PolicyVersion, Tier
+from lake.release.decision import RiskTier, Role
+from lake.release.policy import Approver, Key, Policy, PolicyVersion, Tier
 
 Read = TypeVar("Read")
 

@@ -1,0 +1,1 @@
+"""The command `trainserve`, and the commands that need no package but this."""
