@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 from securesystemslib.signer import CryptoSigner
@@ -22,8 +22,8 @@ from lake.times import rfc3339
 from tests.approvers import Person, sign
 from tests.scenario import USE_CASE
 
-Damage = Literal["bit", "removed", "cut", "swapped", "garbage", "repeated", "foreign", "unsigned"]
-DAMAGES: tuple[Damage, ...] = ("bit", "removed", "cut", "swapped", "garbage", "repeated", "foreign", "unsigned")
+Damage = Literal["bit", "noted", "removed", "cut", "swapped", "garbage", "repeated", "foreign", "unsigned"]
+DAMAGES: tuple[Damage, ...] = get_args(Damage)
 # Whoever saw nothing later takes a ledger that lacks its end for one that has not grown yet.
 SILENT: tuple[Damage, ...] = ("removed", "cut")
 FOREIGN = PlatformKey(CryptoSigner.generate_ed25519())
@@ -110,6 +110,9 @@ class World:
                 data = bytearray(self.file(seq).read_bytes())
                 data[len(data) * seq // (last + 1)] ^= 1 << seq % 8
                 self._put(seq, bytes(data))
+                return seq
+            case "noted":
+                self._put(seq, canonical({**msgspec.json.decode(self.file(seq).read_bytes()), "note": "what nobody reads"}))
                 return seq
             case "removed" | "cut":
                 for gone in range(seq, (seq if kind == "removed" else last) + 1):
