@@ -52,6 +52,12 @@ def test_a_use_case_that_is_not_there_is_named_with_those_that_are() -> None:
         ),
         ({"candidates": [{"name": "one", "trainer": "magic", "baseline": True}]}, "'catboost'"),
         ({"candidates": [{"name": "one", "trainer": "catboost"}]}, "exactly one with baseline: true"),
+        ({"next_review": "soon"}, "'soon', expected a day as 2013-01-01"),
+        ({"invariances": [{"field": "scheduled_departure_utc"}]}, "a field that is not a timestamp"),
+        ({"invariances": [{"field": "colour"}]}, "no field 'colour'"),
+        ({"cost": {"false_positive": 0, "false_negative": 1}}, "two numbers above 0"),
+        ({"period": "year"}, "'month'"),
+        ({"risk_tier": "none"}, "'medium'"),
         ({"release_standard": [{"name": "g", "metric": "auc", "must_be": "about", "limit": 1}]}, "'at least'"),
     ],
 )

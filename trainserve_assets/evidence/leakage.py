@@ -27,7 +27,7 @@ GIVES_AWAY = 0.99
 _BINS = 20
 
 # What the two trainings of `random_split_gap` may cost: so many rows each, and no more rounds of boosting than this.
-GAP_ROWS = 20_000
+GAP_ROWS = 10_000
 GAP_ROUNDS = 100
 _ROUNDS = {"catboost": "iterations", "hist_gradient_boosting": "max_iter"}
 
