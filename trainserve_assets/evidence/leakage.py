@@ -89,8 +89,9 @@ def random_split_gap(use_case: UseCase, candidate: Candidate, holdout: Holdout) 
 def _answers(candidate: Candidate, lesson: Lesson, questions: Sequence[Row]) -> Numbers:
     """The scores of a quick training, shape (rows, 1 or classes)."""
     parameters = dict(candidate.parameters)
-    if (rounds := _ROUNDS.get(candidate.trainer)) in parameters:
-        parameters[rounds] = min(parameters[rounds], GAP_ROUNDS)
+    rounds = _ROUNDS.get(candidate.trainer)
+    if rounds is not None:
+        parameters[rounds] = min(parameters.get(rounds, GAP_ROUNDS), GAP_ROUNDS)
     trained = train(candidate.trainer, lesson, parameters, candidate.seed)
     return np.asarray(trained.predict(questions), dtype=np.float64)
 
