@@ -14,21 +14,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
-from lake.errors import Conflict, SettingError, TrainServeError
-from lake.release.approvers import read_written, signed, write_written
+from lake.errors import Conflict, TrainServeError
 from lake.release.decision import Decision, DecisionKind, RiskTier
-from lake.release.policy import Approver, Key, Policy, PolicyVersion, Tier
-from lake.release.signatures import public_text
+from lake.release.policy import PolicyVersion
+from lake.release.proposal import Proposal
 from lake.times import rfc3339
-from tests.approvers import ADA, BOB, EVE, Person, after, policy, put_policy
+from tests.approvers import Person
 from tests.lake.release_invariants import Invariants
 from tests.lake.release_model import Model, Place
+from tests.lake.release_people import People
 from tests.lake.release_world import DAMAGES, SILENT, Damage, Reader, World
 from tests.scenario import USE_CASE, decision
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
-MALLORY = Person("mallory")
 
 KINDS: st.SearchStrategy[DecisionKind] = st.sampled_from(["approve", "approve", "approve", "revoke", "roll back", "reject"])
 PLACES: st.SearchStrategy[Place] = st.tuples(
@@ -37,6 +36,8 @@ PLACES: st.SearchStrategy[Place] = st.tuples(
     st.sampled_from(["champion", "champion", "challenger", "shadow"]),
 )
 TIERS: st.SearchStrategy[RiskTier] = st.sampled_from(["low", "low", "medium", "high"])
+NAMES = st.sampled_from(["ada", "bob", "eve", "mallory"])
+FLAWS = st.sampled_from(["signed too long ago", "another policy", "their own model", "nobody's name", "over at once"])
 TERMS = st.sampled_from([None, None, -DAY, HOUR, 10 * DAY, 400 * DAY])
 
 
@@ -48,11 +49,8 @@ class Releases(Invariants):
     def __init__(self) -> None:
         super().__init__()
         self.world = World(START)
-        self.people = {person.name: [person] for person in (ADA, BOB, EVE)}
-        eve = EVE.listed(roles=("challenger", "shadow"))
-        first = put_policy(self.world.home, policy(ADA, BOB, eve, quorum=2, roles={"champion": 2, "challenger": 1}))
-        self.model = Model(first)
-        self.pending: PolicyVersion | None = None
+        self.people = People(self.world.home)
+        self.model = Model(self.people.first_policy())
         self.damaged_from: int | None = None
         self.damage_is_silent = False
         self.policy_is_damaged = False
@@ -75,21 +73,33 @@ class Releases(Invariants):
         decided, signers = self.well_signed(kind, place, tier, term, data)
         self.record(decided, signers, self.world.now)
 
-    @precondition(lambda self: any(len(keys) > 1 for keys in self.people.values()))
     @rule(kind=KINDS, place=PLACES, tier=TIERS, data=st.data())
     def decide_with_another_key(self, kind: DecisionKind, place: Place, tier: RiskTier, data: st.DataObject) -> None:
         """As the policy asks, but that each signs with some key that they have, had, or will have."""
         decided, signers = self.well_signed(kind, place, tier, None, data)
-        keys = [data.draw(st.sampled_from(self.people[signer.name]), label="key") for signer in signers]
+        keys = [data.draw(st.sampled_from(self.people.keys_of(signer.name)), label="key") for signer in signers]
         self.record(decided, keys, self.world.now)
+
+    @rule(kind=KINDS, place=PLACES, tier=TIERS, flaw=FLAWS, data=st.data())
+    def decide_with_one_flaw(self, kind: DecisionKind, place: Place, tier: RiskTier, flaw: str, data: st.DataObject) -> None:
+        """As the policy asks, but for one thing."""
+        decided, signers = self.well_signed(kind, place, tier, None, data)
+        changes = {
+            "signed too long ago": {"sign_by_utc": rfc3339(self.world.now - SECOND)},
+            "another policy": {"policy_digest": "0" * 64},
+            "their own model": {"trainer": decided.approver},
+            "nobody's name": {"approver": "mallory"},
+            "over at once": {"expires_at_utc": rfc3339(self.world.now)},
+        }
+        self.record(msgspec.structs.replace(decided, **changes[flaw]), signers, self.world.now)
 
     @rule(
         kind=KINDS,
         place=PLACES,
         tier=TIERS,
         term=TERMS,
-        names=st.lists(st.sampled_from(["ada", "bob", "eve", "mallory"]), unique=True, max_size=3),
-        approver=st.sampled_from(["ada", "bob", "eve", "mallory"]),
+        names=st.lists(NAMES, unique=True, max_size=3),
+        approver=NAMES,
         trainer=st.sampled_from(["ada", "bob", "somebody"]),
         skew=st.sampled_from([timedelta(), timedelta(), -HOUR, HOUR]),
         signed_for=st.sampled_from([HOUR, HOUR, 2 * HOUR, -2 * HOUR, None]),
@@ -100,7 +110,7 @@ class Releases(Invariants):
     ) -> None:
         """By whoever, with whichever keys and clocks, under whichever policy: it is recorded when the model says so."""
         place, term = facts["place"], facts["term"]
-        signers = [data.draw(st.sampled_from(self.people.get(name, [MALLORY])), label="key") for name in names]
+        signers = [data.draw(st.sampled_from(self.people.keys_of(name)), label="key") for name in names]
         decided = self.decided(
             facts["kind"],
             place,
@@ -118,7 +128,7 @@ class Releases(Invariants):
     def record_once_more(self, data: st.DataObject) -> None:
         """A decision that was recorded before, with its own good signatures."""
         former = data.draw(st.sampled_from(self.model.journal), label="former")
-        signers = [person for keys in self.people.values() for person in keys if person.name in former.signers]
+        signers = [person for name in sorted(former.signers) for person in self.people.keys_of(name)]
         self.record(former.decision, signers, self.world.now)
 
     @precondition(lambda self: self.intact)
@@ -156,39 +166,37 @@ class Releases(Invariants):
 
     # The policy changes, time passes
 
-    @precondition(lambda self: self.pending is None and not self.policy_is_damaged)
+    @precondition(lambda self: self.people.pending is None and not self.policy_is_damaged)
     @rule(
-        change=st.sampled_from(["rotate", "retire", "reinstate", "roles", "tiers", "quorum"]),
+        change=st.sampled_from(["new key", "retire", "needs", "tier", "quorum"]),
         name=st.sampled_from(["ada", "bob", "eve"]),
-        champion=st.integers(0, 2),
-        challenger=st.integers(0, 2),
-        days=st.sampled_from([5, 30, 100]),
+        count=st.integers(0, 2),
         delay=st.sampled_from([SECOND, HOUR]),
         signers=st.sampled_from([["ada", "bob", "eve"], ["bob", "ada"], ["eve", "bob"], ["ada"], ["mallory", "eve"], []]),
     )
-    def propose_a_policy(self, signers: list[str], delay: timedelta, **facts: Any) -> None:
+    def propose_a_policy(self, change: str, name: str, count: int, delay: timedelta, signers: list[str]) -> None:
         """The next version, in force soon; signed at once by some, enough of them or not."""
         newest = self.model.policies[-1]
-        start = max(self.world.now, newest.policy.valid_from_utc) + delay
-        try:
-            proposed = after(newest, start, **self.changed(newest.policy, start, **facts))
-        except SettingError:
-            return  # it would leave fewer people than it asks for
-        self.pending = put_policy(self.world.home, proposed)
-        for name in signers:
-            self.sign_the_policy(self.people.get(name, [MALLORY])[-1])
+        proposals = {
+            "new key": lambda: Proposal(add=[self.people.new_key(name)]),
+            "retire": lambda: Proposal(retire=[name]),
+            "needs": lambda: Proposal(needs=[f"champion={count}", f"challenger={2 - count}"]),
+            "tier": lambda: Proposal(tier=[f"medium={count},{1 + 20 * count}", "high=2,3"]),
+            "quorum": lambda: Proposal(quorum=1 + count),
+        }
+        self.people.propose(newest, proposals[change](), max(self.world.now, newest.policy.valid_from_utc) + delay)
+        for signer in signers:
+            self.sign_the_policy(signer)
 
-    @precondition(lambda self: self.pending is not None and not self.policy_is_damaged)
-    @rule(name=st.sampled_from(["ada", "bob", "eve", "mallory"]))
+    @precondition(lambda self: self.people.pending is not None and not self.policy_is_damaged)
+    @rule(name=NAMES)
     def sign_what_is_pending(self, name: str) -> None:
         """Somebody more signs, while it is not to be in force yet; else it is taken back."""
-        assert self.pending is not None
-        if self.pending.policy.valid_from_utc > self.world.now:
-            self.sign_the_policy(self.people.get(name, [MALLORY])[-1])
+        assert self.people.pending is not None
+        if self.people.pending.policy.valid_from_utc > self.world.now:
+            self.sign_the_policy(name)
         else:
-            path = self.world.home.approvers
-            write_written(path, read_written(path)[:-1])
-            self.pending = None
+            self.people.take_back()
 
     @rule(span=st.sampled_from([SECOND, 2 * SECOND, HOUR, DAY, 40 * DAY]))
     def pass_time(self, span: timedelta) -> None:
@@ -234,13 +242,14 @@ class Releases(Invariants):
             return  # the policy asks for no signature: this is how decisions are recorded
         self.damaged_from = self.world.damage(kind, seq, last, decided)
         self.damage_is_silent = kind in SILENT
+        self.audit()
         self.took[kind] += 1
 
     @precondition(lambda self: not self.policy_is_damaged)
     @rule(cut=st.booleans())
     def damage_the_policy(self, *, cut: bool) -> None:
         self.writer.poll()  # this machine has seen every version that counts
-        self.world.damage_policy(cut=cut and self.pending is None)
+        self.world.damage_policy(cut=cut and self.people.pending is None)
         self.policy_is_damaged = True
         self.took["policy damaged"] += 1
 
@@ -298,15 +307,15 @@ class Releases(Invariants):
     ) -> tuple[Decision, list[Person]]:
         """A decision with the signatures of as many as may sign it, in any order and at least as many as it takes.
 
-        What is revoked or rolled back to was approved, where anything was.
+        What is revoked or rolled back to was decided on before, where anything was.
         """
-        if kind in ("revoke", "roll back") and (approved := self.model.approvals(len(self.model.journal))):
-            place = data.draw(st.sampled_from(sorted(approved)), label="place")
+        if kind in ("revoke", "roll back") and self.model.journal:
+            place = data.draw(st.sampled_from(self.model.journal), label="former").place
         able = [
-            keys[-1]
-            for approver, keys in ((self.policy.policy.find(name), keys) for name, keys in self.people.items())
-            if approver is not None and approver.may_decide(USE_CASE, place[2])
-            if self.model.signatures_that_count(keys[-1:], self.world.now)
+            person
+            for person in self.people.newest_keys()
+            if (listed := self.policy.policy.find(person.name)) is not None and listed.may_decide(USE_CASE, place[2])
+            if self.model.signatures_that_count([person], self.world.now)
         ]
         signers: list[Person] = data.draw(st.permutations(able), label="signers")
         few = data.draw(st.booleans(), label="no more than it takes")
@@ -349,53 +358,11 @@ class Releases(Invariants):
             assert len(reader.ledger.entries) == whole
             assert (failure is None) == (self.damaged_from is None or self.damage_is_silent)
 
-    def changed(self, former: Policy, start: datetime, **facts: Any) -> dict[str, Any]:
-        """The fields of the policy that this change sets."""
-        change, name = facts["change"], facts["name"]
-        if change == "roles":
-            return {"roles": {"champion": facts["champion"], "challenger": facts["challenger"]}}
-        if change == "tiers":
-            tier = Tier(signatures=facts["champion"], lasts_days=facts["days"])
-            return {"tiers": {"low": tier, "medium": tier, "high": Tier(signatures=2, lasts_days=3)}}
-        if change == "quorum":
-            return {"quorum": 1 + facts["champion"] % 2}
-        approvers = [self.with_keys(one, start, change) if one.name == name else one for one in former.approvers]
-        return {"approvers": tuple(approvers)}
-
-    def with_keys(self, approver: Approver, start: datetime, change: str) -> Approver:
-        """The approver whose keys end at this moment; with a new one from then on, unless they retire."""
-        ended = tuple(
-            msgspec.structs.replace(key, valid_until_utc=min(start, key.valid_until_utc or start)) for key in approver.keys
-        )
-        if change == "retire":
-            return msgspec.structs.replace(approver, keys=ended)
-        person = Person(approver.name)
-        self.people[approver.name].append(person)
-        return msgspec.structs.replace(
-            approver, keys=(*ended, Key(public_key=public_text(person.key.public), valid_from_utc=start))
-        )
-
-    def sign_the_policy(self, person: Person) -> None:
-        """Sign what is pending; it counts from its quorum on."""
-        if self.pending is None:
-            return  # enough have signed it
-        path = self.world.home.approvers
-        written = read_written(path)
-        with_mine = None
-        for key in [person, *reversed(self.people.get(person.name, []))]:
-            try:
-                with_mine = signed(written, key.key, path)
-                break
-            except SettingError:
-                continue
-        if with_mine is None:
-            return
-        write_written(path, with_mine)
-        before = self.model.policies[-1].policy
-        names = {key.keyid for key in with_mine[-1].signatures}
-        if len(names) >= before.quorum:
-            self.model.policies.append(self.pending)
-            self.pending = None
+    def sign_the_policy(self, name: str) -> None:
+        """Somebody signs what is pending; it counts from its quorum on."""
+        version = self.people.sign(name, self.model.policies[-1])
+        if version is not None:
+            self.model.policies.append(version)
             self.took["policy changed"] += 1
             assert self.writer.poll() is None or not self.intact
 
