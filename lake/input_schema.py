@@ -1,7 +1,8 @@
 """The input schema of a use case: what a row is, independent of any one model. It only grows.
 
-A model uses some of the fields; the others name the row (its entity and its time). The schema is stored in the lake
-as `<use_case>/input_schema.json`, so that proxy and shipper know a row without knowing a model.
+A model uses some of the fields; the others name the row (its entity and its time). Each published schema is a file of
+its own in the lake, `<use_case>/input_schemas/<number>.json`, and the newest holds, so that proxy and shipper know a row
+without knowing a model.
 """
 
 import keyword
@@ -19,6 +20,7 @@ FieldType = Literal["category", "integer", "number", "boolean", "timestamp"]
 Task = Literal["binary", "multiclass", "regression"]
 
 INT64_MINIMUM, INT64_MAXIMUM = -(2**63), 2**63 - 1
+MOST_EVENT_DAYS = 36_500
 
 # Columns that stand beside the fields in the tables of a use case.
 RESERVED = ("label", "labelled_at_utc", "package_digest", "request_id", "row", "split")
@@ -100,7 +102,9 @@ class InputSchema(StrictDocument, frozen=True, kw_only=True):
     """All fields that a row of a use case may have.
 
     `event_time` names the timestamp field that says when the row happened; `entity_key` names the fields that, with
-    it, say which thing the row is about. `version` counts its growths.
+    it, say which thing the row is about. A row is filed under the day of its event time, if that is at most
+    `event_days_before` before its arrival and `event_days_after` behind it, else under the day of its arrival: a client
+    with a wrong clock makes no table of a thousand years. `version` rises with each change.
     """
 
     use_case: str
@@ -110,6 +114,8 @@ class InputSchema(StrictDocument, frozen=True, kw_only=True):
     event_time: str | None = None
     entity_key: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    event_days_before: int = 400
+    event_days_after: int = 400
     version: int = 1
     format_version: int = 1
 
@@ -126,6 +132,9 @@ class InputSchema(StrictDocument, frozen=True, kw_only=True):
                 raise SettingError(f"{where}, entity_key", name, "a field that is not a timestamp: the time is event_time")
         if self.event_time is not None and (self.event_time not in names or self.field(self.event_time).type != "timestamp"):
             raise SettingError(f"{where}, event_time", self.event_time, "the name of a field of type timestamp")
+        for name, days in (("event_days_before", self.event_days_before), ("event_days_after", self.event_days_after)):
+            if not 0 <= days <= MOST_EVENT_DAYS:
+                raise SettingError(f"{where}, {name}", days, f"a number of days from 0 to {MOST_EVENT_DAYS:,}")
 
     def field(self, name: str) -> Field:
         """The field of this name. Raises NotFound."""
@@ -153,36 +162,75 @@ class InputSchema(StrictDocument, frozen=True, kw_only=True):
 
 
 def publish_input_schema(store: DocumentStore, schema: InputSchema) -> None:
-    """Store the schema for proxy and shipper. Refuses to take away or retype a field: logged rows have it."""
-    current = find_input_schema(store, schema.use_case)
+    """Store the schema for proxy and shipper, as the next one after the newest. Safe to run twice.
+
+    Raises SettingError, naming all that is wrong, when it is not a growth of the newest or its version has not risen, and
+    Conflict when another one was published meanwhile; then nothing was stored.
+    """
+    names = store.names(_folder(schema.use_case))
+    current = _newest(store, schema.use_case, names)
+    if current == schema:
+        return
     if current is not None:
-        for old in current.fields:
-            new = next((field for field in schema.fields if field.name == old.name), None)
-            if new is None or new.type != old.type:
-                found = "missing" if new is None else new.type
-                raise SettingError(
-                    f"field {old.name!r} of the input schema of {schema.use_case!r}",
-                    found,
-                    f"{old.type}: an input schema only grows, since logged rows have the field; add a new name instead",
-                )
-    encoded = canonical(schema)
-    if current is None or canonical(current) != encoded:
-        store.put(_path(schema.use_case), encoded)
+        _check_growth(current, schema)
+    number = _number(names[-1]) + 1 if names else 1
+    store.put_new(f"{_folder(schema.use_case)}/{number:08}.json", canonical(schema))
+
+
+def _check_growth(old: InputSchema, new: InputSchema) -> None:
+    """Refuse what logged rows, or clients that know the old schema, would not fit. Raises SettingError."""
+    problems = [
+        f"{name} is {getattr(new, name)!r}, was {getattr(old, name)!r}"
+        for name in ("task", "event_time", "entity_key")
+        if getattr(new, name) != getattr(old, name)
+    ]
+    if new.classes[: len(old.classes)] != old.classes:
+        problems.append(f"classes are {new.classes}, which do not begin with {old.classes}")
+    known = {field.name: field for field in old.fields}
+    grown = {field.name: field for field in new.fields}
+    problems += [f"field {name!r} is missing" for name in known if name not in grown]
+    for name, field in grown.items():
+        before = known.get(name)
+        if before is None:
+            if not field.nullable:
+                problems.append(f"field {name!r} is new and not nullable")
+            continue
+        if field.type != before.type:
+            problems.append(f"field {name!r} is of type {field.type}, was {before.type}")
+        if before.unit and field.unit != before.unit:
+            problems.append(f"field {name!r} is in {field.unit or 'no unit'}, was in {before.unit}")
+        if before.nullable and not field.nullable:
+            problems.append(f"field {name!r} is not nullable, was")
+    if problems:
+        expected = "what only grows it, since logged rows have the old fields: add a new, nullable field instead"
+        raise SettingError(f"a change to the input schema of {new.use_case!r}", problems, expected)
+    if new.version <= old.version:
+        expected = f"more than {old.version}, the published one's, since something else in it differs"
+        raise SettingError(f"the version of the input schema of {new.use_case!r}", new.version, expected)
 
 
 def find_input_schema(store: DocumentReader, use_case: str) -> InputSchema | None:
-    """The stored schema, or None before the first dataset."""
-    encoded = store.find(_path(use_case))
-    return None if encoded is None else decoded(encoded, f"the input schema of {use_case!r}", InputSchema)
+    """The newest published schema, or None before the first dataset."""
+    return _newest(store, use_case, store.names(_folder(use_case)))
 
 
 def read_input_schema(store: DocumentReader, use_case: str) -> InputSchema:
-    """The stored schema. Raises NotFound, saying that the dataset writes it."""
+    """The newest published schema. Raises NotFound, saying that the dataset publishes it."""
     schema = find_input_schema(store, use_case)
     if schema is None:
         raise NotFound("use case", use_case, f"Materialize {use_case}/dataset in Dagster first: it publishes the input schema.")
     return schema
 
 
-def _path(use_case: str) -> str:
-    return f"{use_case}/input_schema.json"
+def _newest(store: DocumentReader, use_case: str, names: list[str]) -> InputSchema | None:
+    if not names:
+        return None
+    return decoded(store.get(f"{_folder(use_case)}/{names[-1]}"), f"the input schema of {use_case!r}", InputSchema)
+
+
+def _folder(use_case: str) -> str:
+    return f"{use_case}/input_schemas"
+
+
+def _number(name: str) -> int:
+    return int(name.removesuffix(".json"))

@@ -16,6 +16,10 @@ LABELS = "labels"
 WINDOWS = "windows"
 EXPERIMENT = "experiment"
 FEEDBACK = "feedback"
+COMMITS = "commits"
+
+# Where the tables stand that belong to no one use case: no use case has such a name.
+LOG = "_log"
 
 TIME: pl.DataType = pl.Datetime("us", "UTC")
 SPLITS = ("train", "holdout", "later")
@@ -60,6 +64,24 @@ EXPERIMENT_SCHEMA = pl.Schema(
         "champion_n": pl.Int64(),
         "challenger_n": pl.Int64(),
         "days": pl.Int64(),
+    }
+)
+
+COMMITS_SCHEMA = pl.Schema(
+    {
+        "spool_id": pl.String(),
+        "number": pl.Int64(),
+        "first_seq": pl.Int64(),
+        "count": pl.Int64(),
+        "root": pl.Binary(),
+        "previous": pl.String(),
+        "committed_at_utc": TIME,
+        "spans": pl.List(pl.Struct({"use_case": pl.String(), "table": pl.String(), "count": pl.Int64()})),
+        "key_id": pl.String(),
+        "signature": pl.Binary(),
+        "leaves": pl.Binary(),  # 32 bytes for each record
+        "seq": pl.Int64(),
+        "commit_date": pl.Date(),
     }
 )
 
@@ -161,6 +183,24 @@ def labels_schema(schema: InputSchema) -> pl.Schema:
             "seq": pl.Int64(),
         }
     )
+
+
+def filing_date(schema: InputSchema) -> pl.Expr:
+    """`event_date`, the partition of a prediction's row: the day of its event time, or of its arrival.
+
+    Arrival counts where the event time is further from it than the input schema allows; `event_time_utc` stays as it was
+    told. So nobody who sends a row can make a partition far off, nor blind what looks back from the newest day.
+    """
+    event, arrival = pl.col("event_time_utc"), pl.col("received_at_utc")
+    earliest = arrival - pl.duration(days=schema.event_days_before)
+    latest = arrival + pl.duration(days=schema.event_days_after)
+    return pl.when(event.is_between(earliest, latest)).then(event).otherwise(arrival).dt.date()
+
+
+def filing_time() -> pl.Expr:
+    """The moment under which a logged prediction is looked at: its event time, or its arrival where that was its partition."""
+    event, arrival = pl.col("event_time_utc"), pl.col("received_at_utc")
+    return pl.when(event.dt.date() == pl.col("event_date")).then(event).otherwise(arrival)
 
 
 def conform(frame: pl.DataFrame, schema: pl.Schema, table: str) -> pl.DataFrame:

@@ -24,6 +24,7 @@ from lake.tables import (
     TIME,
     conform,
     dataset_schema,
+    filing_date,
     labels_schema,
     predictions_schema,
 )
@@ -95,7 +96,7 @@ def answers(parcels: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
         seq=number + 1,
     ).with_columns(**columns)
     target = predictions_schema(schema)
-    full = rows.with_columns(event_date=pl.col("event_time_utc").dt.date())
+    full = rows.with_columns(event_date=filing_date(schema))
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in target.items() if name not in full.columns]
     return conform(
         full.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in target.items()), target, PREDICTIONS

@@ -8,7 +8,7 @@ import polars as pl
 import xxhash
 
 from lake.input_schema import InputSchema
-from lake.tables import LABELS, PREDICTIONS, conform, labels_schema, predictions_schema
+from lake.tables import LABELS, PREDICTIONS, conform, filing_date, labels_schema, predictions_schema
 
 MAXIMUM_RAW_BYTES = 4096
 
@@ -82,7 +82,7 @@ def predictions_frame(
         frame.with_columns(
             pl.Series("spool_id", [spool_id] * len(records), dtype=pl.String),
             pl.Series("seq", seqs, dtype=pl.Int64),
-            event_date=pl.col("event_time_utc").dt.date(),
+            event_date=filing_date(schema),
         ),
         target,
         PREDICTIONS,

@@ -6,7 +6,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from lake.decoder import Decoder
+from lake.decoder import Decoder, epoch_us
 from lake.errors import SchemaMismatch
 from lake.input_schema import Field
 from lake.log.records import (
@@ -18,7 +18,8 @@ from lake.log.records import (
     labels_frame,
     predictions_frame,
 )
-from lake.tables import conform, dtype_of, labels_schema, predictions_schema
+from lake.tables import conform, dtype_of, filing_time, labels_schema, predictions_schema
+from lake.times import utc
 from tests.scenario import label, parcel, parcel_schema, prediction, records_body
 
 
@@ -103,6 +104,30 @@ def test_a_row_that_was_logged_before_a_field_was_added_has_null_in_it() -> None
 
     assert features["fragile"] is None
     assert features["weight_kg"] == 12.5
+
+
+@pytest.mark.parametrize(
+    ("event_time", "event_date"),
+    [
+        ("2026-03-01T12:00:00Z", date(2026, 3, 1)),
+        ("2026-03-11T12:00:00Z", date(2026, 3, 11)),
+        ("2026-03-11T12:00:00.000001Z", date(2026, 3, 6)),
+        ("2026-03-03T12:00:00Z", date(2026, 3, 3)),
+        ("2026-02-28T12:00:00Z", date(2026, 3, 6)),
+        ("0001-01-01T00:00:00Z", date(2026, 3, 6)),
+        ("9999-12-31T23:59:59Z", date(2026, 3, 6)),
+    ],
+)
+def test_a_row_far_from_its_arrival_is_filed_under_that_and_keeps_its_own_time(event_time: str, event_date: date) -> None:
+    """It arrived at noon of 6 March, and may be five days off."""
+    schema = parcel_schema(event_days_before=5, event_days_after=5)
+    arrived, happened = utc("2026-03-06T12:00:00Z"), utc(event_time)
+    record = prediction(1, event_time_us=epoch_us(happened), received_at_us=epoch_us(arrived), features=None)
+
+    frame = predictions_frame([record], "s", [1], schema)
+
+    assert frame.select("event_date", "event_time_utc").row(0) == (event_date, happened)
+    assert frame.select(filing_time()).item() == (happened if happened.date() == event_date else arrived)
 
 
 def test_a_label_is_one_row_with_every_column_of_its_table() -> None:

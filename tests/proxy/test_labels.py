@@ -24,7 +24,7 @@ REQUEST_ID = "01a20afc-00df-74a9-8fe9-48895b375d54"
 @pytest.fixture
 def client(home: Home, approver: Approver) -> Iterator[Client]:
     """A proxy that knows the input schema; labels need no release."""
-    assert approver.store.names(USE_CASE) == ["input_schema.json"]
+    assert approver.store.folders(USE_CASE) == ["input_schemas"]
     with proxied(home, parameters({"champion": NOBODY})) as client:
         yield client
 

@@ -12,7 +12,7 @@ from lake.delta import Table
 from lake.errors import NotFound
 from lake.home import Home
 from lake.input_schema import Field, InputSchema
-from lake.tables import WINDOWS
+from lake.tables import TIME, WINDOWS
 from tests.parcel_log import (
     CHALLENGER,
     CHAMPION,
@@ -226,6 +226,21 @@ def test_a_label_may_name_the_entity_and_its_time(home: Home) -> None:
 
     assert figure(home, "labelled") == 200
     assert figure(home, "label_rate") == pytest.approx(parcels.filter(pl.col("sent_at").dt.date() == DAY.date())["label"].mean())
+
+
+def test_a_row_of_a_wrong_clock_counts_on_the_day_of_its_arrival_and_blinds_nothing(home: Home) -> None:
+    write_history(home.lake, days=2)
+    parcels = parcels_sent(LOG_FROM, 3, per_day=20)
+    lost = pl.col("parcel_id").str.ends_with("-21")
+    year_9999 = datetime(9999, 12, 31, tzinfo=timezone.utc)
+    wrong = answers(parcels, event_time_utc=pl.when(lost).then(pl.lit(year_9999, TIME)).otherwise("sent_at"))
+    append_log(home.lake, wrong.with_columns(received_at_utc=pl.lit(DAY + timedelta(hours=12), TIME)))
+
+    assert wrong.filter(pl.col("event_time_utc") == year_9999).height == 1
+    assert update(home).days[-1] == date(2013, 7, 3)
+    assert figure(home, "rows") == 20
+    assert newest_windows(table(home))["span_end_utc"].max() == datetime(2013, 7, 4, tzinfo=timezone.utc)
+    assert update(home).days == ()
 
 
 def test_latency_goes_by_the_day_of_arrival(home: Home) -> None:

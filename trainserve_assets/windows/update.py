@@ -8,7 +8,7 @@ import polars as pl
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.input_schema import InputSchema
-from lake.tables import WINDOWS
+from lake.tables import WINDOWS, filing_time
 from trainserve_assets.logged import known_since, read_log, with_losses
 from trainserve_assets.windows.inputs import input_windows
 from trainserve_assets.windows.metrics import (
@@ -41,7 +41,7 @@ def update_windows(lake: str, schema: InputSchema, days_back: int, false_alarm_r
     days = touched_days(log, newest_windows(table, days_back))
     if not days:
         return Update(days=(), rows=0, figures=0)
-    touched = log.filter(pl.col("event_date").is_in(days)).collect()
+    touched = log.filter(pl.col("event_date").is_in(days)).with_columns(event_time_utc=filing_time()).collect()
     references = References(DocumentStore(lake), schema)
     packages = touched["package_digest"].drop_nulls().unique().sort()
     known = {digest: found for digest in packages if (found := references.of(digest)) is not None}
