@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,10 +10,16 @@ import msgspec
 import polars as pl
 
 from checks.release_standard import Gate
-from lake.evaluation import evaluations
+from lake.evaluation import evaluations, read_evaluation
 from lake.home import Home
+from lake.release.decision import Decision
+from lake.release.trust import Trust
+from lake.times import now_utc, rfc3339
+from tests.approvers import Person, sign
 from tests.parcel_log import FEATURES, parcels_sent
 from tests.scenario import USE_CASE, parcel_schema
+from trainserve_assets.approval.draft import Request, draft, subject_of
+from trainserve_assets.approval.pasted import pasteable
 from trainserve_assets.component import use_case_definitions
 from trainserve_assets.predictors import Predictors
 from trainserve_assets.resources import LakeResource
@@ -146,24 +153,61 @@ class Platform:
         """The newest evaluation of a candidate."""
         return str(evaluations(self.home.lake, self.use_case.name).filter(candidate=candidate).item(-1, "evaluation_id"))
 
-    def release(self, **changes: str) -> dg.ExecuteInProcessResult:
-        """Launch the release asset: an approval of `trees` as champion, unless changed."""
-        return self.run(["release"], self.release_config(**changes))
+    def release(self, *signers: Person, **changes: Any) -> dg.ExecuteInProcessResult:
+        """Launch the release asset: an approval of `trees` as champion unless changed, signed by these people."""
+        return self.run(["release"], self.release_config(*signers, **changes))
 
-    def release_config(self, **changes: str) -> dict[str, Any]:
-        """The run config of the release asset."""
-        decision = {"decision": "approve", "role": "champion", "arm": "champion", "approver": "ada", "reason": "better"}
-        decision |= {"evaluation_id": changes.pop("evaluation_id", "") or self.evaluation_id(changes.pop("candidate", "trees"))}
-        return {"ops": {f"{self.use_case.name}__release": {"config": decision | changes}}}
+    def release_config(self, *signers: Person, **changes: Any) -> dict[str, Any]:
+        """The run config of the release asset; with signers the line that they sign stands in it."""
+        fields = self._asked(*signers, **changes)
+        if signers:
+            fields["signatures"] = [self.line(*signers, **changes)]
+        return self.config_of(fields)
+
+    def config_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """These fields as the run config of the release asset."""
+        return {"ops": {f"{self.use_case.name}__release": {"config": dict(fields)}}}
+
+    def line(self, *signers: Person, **changes: Any) -> str:
+        """What `trainserve sign` prints for these people, one after the other."""
+        return pasteable(sign(self.decision(*signers, **changes), *signers))
+
+    def decision(self, *signers: Person, **changes: Any) -> Decision:
+        """What is signed: the decision that the release asset is to record, to be recorded within the hour."""
+        request = msgspec.convert(self._asked(*signers, **changes), Request)
+        now = now_utc()
+        evaluation = read_evaluation(self.home.lake, self.use_case.name, request.evaluation_id)
+        policy = Trust.read(self.home).policy_at(now)
+        sign_by = rfc3339(now + timedelta(hours=1))
+        return draft(self.use_case, request, subject_of(evaluation), policy, now, sign_by_utc=sign_by)
+
+    def refusal(self, config: Mapping[str, Any]) -> str:
+        """Launch the release asset with this config, which must fail and write nothing; gives the error's words."""
+        before = self.ledger_files()
+        result = self.run(["release"], config)
+        assert not result.success
+        assert self.ledger_files() == before
+        assert not result.get_asset_materialization_events()
+        assert not result.get_asset_observation_events()
+        return failures(result)
+
+    def ledger_files(self) -> dict[str, bytes]:
+        """Every file of the ledger, as it is."""
+        return {path.name: path.read_bytes() for path in (Path(self.home.lake) / self.use_case.name / "releases").glob("*")}
+
+    def _asked(self, *signers: Person, **changes: Any) -> dict[str, Any]:
+        approver = signers[0].name if signers else "ada"
+        fields = {"decision": "approve", "role": "champion", "arm": "champion", "approver": approver, "reason": "better"}
+        candidate = changes.pop("candidate", "trees")
+        return {"evaluation_id": changes.get("evaluation_id") or self.evaluation_id(candidate), **fields, **changes}
 
 
 def failures(result: dg.ExecuteInProcessResult) -> str:
-    """The innermost errors of a run's failed steps."""
+    """The errors that a run's failed steps raised, without Dagster's own around them."""
     words = []
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            words.append(f"{event.step_key}: {'no reason' if error is None else error.message.strip()}")
+            raised = error if error is None or error.cause is None else error.cause
+            words.append(f"{event.step_key}: {'no reason' if raised is None else raised.message.strip()}")
     return "; ".join(words)

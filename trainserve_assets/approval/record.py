@@ -45,6 +45,7 @@ def record(lake: LakeResource, use_case: UseCase, request: Request, launch: Laun
     trust = Trust.read(lake.home)
     requirements.check_no_policy_waits(trust, at_utc)
     ledger = lake.ledger(use_case.name)
+    requirements.check_not_recorded(ledger.entries, pasted)
     wanted = _wanted(request, pasted)
     subject = verified(lake, use_case, wanted, ledger.entries, at_utc)
     if _live_already(fold(ledger.entries), wanted):

@@ -53,6 +53,16 @@ def check_clock(store: DocumentStore, use_case: str, at_utc: datetime) -> None:
         )
 
 
+def check_not_recorded(entries: Sequence[Entry], pasted: Pasted | None) -> None:
+    """What was signed was not recorded before: a signature is for one event."""
+    for entry in entries:
+        if pasted is not None and entry.decision.nonce == pasted.decision.nonce:
+            raise ReleaseRefused(
+                f"this very decision was recorded already, as event {entry.event.seq} of {entry.event.at_utc}.",
+                "To decide so again, sign it again with `trainserve sign`.",
+            )
+
+
 def check_no_policy_waits(trust: Trust, at_utc: datetime) -> None:
     """No version of the policy that was to be in force by now still lacks signatures: its signers would rewrite the past."""
     pending = trust.policies.pending
@@ -120,7 +130,9 @@ def find_signers(policy: PolicyVersion, pasted: Pasted | None, at_utc: datetime)
     if pasted is None:
         return frozenset()
     sign_by = pasted.decision.sign_by_utc
-    if sign_by is None or _moment(sign_by, "sign_by_utc") < at_utc:
+    if sign_by is None:
+        raise ReleaseRefused("the signatures do not say until when they count.", _SIGN_AGAIN)
+    if _moment(sign_by, "sign_by_utc") < at_utc:
         raise ReleaseRefused(f"the signatures counted until {sign_by}, and it is {rfc3339(at_utc)}.", _SIGN_AGAIN)
     keys = policy.policy.keys_at(at_utc)
     given = [one["keyid"] for one in pasted.envelope["signatures"]]

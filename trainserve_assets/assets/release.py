@@ -74,25 +74,35 @@ def release_definitions(use_case: UseCase) -> dg.Definitions:
             yield dg.AssetObservation(
                 key, description="Nothing was recorded: just this is live already.", metadata=_live_words(live)
             )
-        elif request.decision == "reject":
-            yield dg.AssetObservation(key, description="Rejected.", metadata={**_entry_words(entry), **_live_words(live)})
+            return
+        metadata = {**_entry_words(entry, live), **_live_words(live)}
+        if request.decision == "reject":
+            yield dg.AssetObservation(key, description="Rejected.", metadata=metadata)
         else:
-            yield dg.MaterializeResult(metadata={**_entry_words(entry), **_live_words(live)})
+            yield dg.MaterializeResult(metadata=metadata)
 
     return dg.Definitions(assets=[release])
 
 
-def _entry_words(entry: Entry) -> dict[str, dg.MetadataValue]:
+def _entry_words(entry: Entry, live: Live) -> dict[str, dg.MetadataValue]:
     decision = entry.decision
-    return {
+    words: dict[str, dg.MetadataValue] = {
         "seq": dg.MetadataValue.int(entry.event.seq),
         "decision": dg.MetadataValue.text(f"{decision.decision}: {decision.reason}"),
         "approved_by" if decision.decision == "approve" else "decided_by": dg.MetadataValue.text(_identity_words(entry)),
         "launched_by": dg.MetadataValue.text(entry.event.launcher),
         "package_digest": dg.MetadataValue.text(decision.package_digest),
         "event_digest": dg.MetadataValue.text(entry.digest),
-        **({"waivers": dg.MetadataValue.json(msgspec.to_builtins(decision.waivers))} if decision.waivers else {}),
     }
+    made = live.on(decision.arm)
+    if made is not None and made.seq == entry.event.seq:
+        words["model_version"] = dg.MetadataValue.text(made.model_version)
+        words["greatest_share"] = dg.MetadataValue.float(made.greatest_share)
+        words["until"] = dg.MetadataValue.text(made.expires_at_utc or "for ever")
+    for waiver in decision.waivers:
+        text = f"may fail until {waiver.expires_at_utc}: {waiver.reason}"
+        words[f"waived_{waiver.gate}"] = dg.MetadataValue.text(text)
+    return words
 
 
 def _identity_words(entry: Entry) -> str:
