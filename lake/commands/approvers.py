@@ -1,5 +1,6 @@
 """`trainserve approvers`: the versions of `approvers.yaml`, proposed by one, signed by a quorum of those the last one names."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from lake.commands.passphrase import ask_passphrase
 from lake.errors import SettingError
 from lake.home import Home
 from lake.release.approvers import Written, read_policies, read_written, signed, write_written
-from lake.release.policy import PolicyVersion, policy_version
+from lake.release.policy import Key, PolicyVersion, policy_version
 from lake.release.proposal import Proposal, proposed
 from lake.release.signatures import ApproverKey
 from lake.times import now_utc, rfc3339, utc
@@ -34,7 +35,7 @@ def show() -> None:
     console.print(f"{home.approvers}: {len(policies.versions) - 1} versions in force so far")
     _print_policy(console, policies.newest)
     if policies.pending is not None:
-        console.print(f"\n[yellow]Version {policies.pending.policy.version} waits: it has {policies.lacks}.[/]")
+        console.print(f"\nVersion {policies.pending.policy.version} waits: it has {policies.lacks}.", style="yellow")
         _print_policy(console, policies.pending)
 
 
@@ -58,9 +59,10 @@ def propose(proposal: Annotated[Proposal, Parameter(name="*")] = _NOTHING, *, va
     before = policies.newest
     policy = proposed(before, proposal, _moment(valid_from, before))
     written = Written(policy=msgspec.to_builtins(policy))
+    version = policy_version(written.policy)
     write_written(home.approvers, [*read_written(home.approvers), written])
     console = _console()
-    _print_policy(console, policy_version(written.policy))
+    _print_policy(console, version)
     console.print(f"Version {policy.version} is written to {home.approvers}.")
     if policy.version > 1:
         console.print(f"It counts once {before.policy.quorum} of the approvers sign it: trainserve approvers sign KEY_FILE")
@@ -92,25 +94,40 @@ def _print_policy(console: Console, version: PolicyVersion) -> None:
     console.print(f"version {policy.version}, in force from {rfc3339(policy.valid_from_utc)}, digest {version.digest[:12]}")
     for approver in policy.approvers:
         on = "all use cases" if "*" in approver.use_cases else ", ".join(approver.use_cases)
-        console.print(f"  {approver.name}: {', '.join(approver.roles)} of {on}")
-        for key in approver.keys:
-            until = "" if key.valid_until_utc is None else f" until {rfc3339(key.valid_until_utc)}"
-            console.print(f"    key {key.public_key} from {rfc3339(key.valid_from_utc)}{until}")
+        logins = "".join(f", known as {login}" for login in approver.logins)
+        console.print(f"  {approver.name}: {', '.join(approver.roles)} of {on}{logins}")
+        _print_keys(console, approver.keys)
     if not policy.approvers:
         console.print("  anybody but the trainer, with a name that is claimed, not signed")
+    if policy.platform:
+        console.print("  the platform, which signs events")
+        _print_keys(console, policy.platform)
     roles = ", ".join(f"{role} {count}" for role, count in policy.roles.items()) or "none by role"
     tiers = ", ".join(f"{name} {tier.signatures} for {tier.lasts_days} days" for name, tier in policy.tiers.items())
     console.print(f"  signatures: {roles}; by tier {tiers}; quorum {policy.quorum}; what expired: {policy.expired}")
 
 
+def _print_keys(console: Console, keys: Sequence[Key]) -> None:
+    for key in keys:
+        until = "" if key.valid_until_utc is None else f" until {rfc3339(key.valid_until_utc)}"
+        console.print(f"    key {key.public_key} from {rfc3339(key.valid_from_utc)}{until}")
+
+
 def _moment(text: str | None, before: PolicyVersion) -> datetime:
+    """When the next version is to be in force: not in the past, of which the version before has judged."""
+    now = now_utc()
     if text is None:
-        return now_utc() + (TIME_TO_SIGN if before.policy.version else timedelta())
-    try:
-        return utc(text)
-    except ValueError as error:
-        raise SettingError("--valid-from", text, "a time in UTC, as 2027-01-31T00:00:00Z") from error
+        moment = now + (TIME_TO_SIGN if before.policy.version else timedelta())
+    else:
+        try:
+            moment = utc(text)
+        except ValueError as error:
+            raise SettingError("--valid-from", text, "a time in UTC, as 2027-01-31T00:00:00Z") from error
+    earliest = max(now, before.policy.valid_from_utc)
+    if moment < earliest or (before.policy.version and moment == earliest):
+        raise SettingError("--valid-from", rfc3339(moment), f"a moment after {rfc3339(earliest)}")
+    return moment
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, markup=False)

@@ -28,7 +28,7 @@ def main() -> None:
     )
     _add_commands(app, with_descriptions=len(sys.argv) == 1 or sys.argv[1] in _HELP)
     try:
-        sys.exit(app() or 0)
+        sys.exit(app(sys.argv[1:]) or 0)
     except TrainServeError as error:
         _fail(str(error))
     except OSError as error:

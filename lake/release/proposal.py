@@ -63,7 +63,7 @@ def proposed(before: PolicyVersion, proposal: Proposal, moment: datetime) -> Pol
         version=policy.version + 1,
         valid_from_utc=moment,
         previous=before.digest if policy.version else None,
-        quorum=proposal.quorum or policy.quorum,
+        quorum=policy.quorum if proposal.quorum is None else proposal.quorum,
         approvers=_people(policy, proposal, moment),
         roles=policy.roles | dict(_read("--needs", text, "ROLE=SIGNATURES", tuple[Role, int]) for text in proposal.needs),
         tiers=policy.tiers | {name: Tier(signatures=count, lasts_days=days) for name, count, days in tiers},
