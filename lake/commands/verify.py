@@ -1,17 +1,17 @@
 """`trainserve verify`: checks the ledger whole, offline: policy, chain, signatures, evaluations, and the packages' bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.markup import escape
 
 from lake.documents import DocumentStore
-from lake.errors import NotFound, TrainServeError, VerificationError
+from lake.errors import NotFound, SettingError, TrainServeError, VerificationError
 from lake.evaluation import read_evaluation
 from lake.home import Home
 from lake.package import open_package
 from lake.release.approvers import read_policies
-from lake.release.ledger import Entry, Ledger, is_begun
+from lake.release.ledger import Entry, Ledger, begun, is_begun
 from lake.release.live import revoked
 from lake.release.trust import Trust
 
@@ -30,7 +30,7 @@ def verify(*use_cases: str) -> int:
     console = Console(highlight=False, soft_wrap=True)
     policies = read_policies(home.approvers, home.heads)
     console.print(f"policy: version {policies.newest.policy.version} is in force, {policies.newest.digest[:12]}")
-    names = use_cases or [name for name in store.folders() if is_begun(store, name, home.heads)]
+    names = use_cases or begun(store, home.heads)
     if not names:
         console.print("nothing was ever released here")
     failures = [failure for name in names for failure in _verify(console, home, store, name)]
@@ -47,29 +47,45 @@ def _verify(console: Console, home: Home, store: DocumentStore, use_case: str) -
     console.print(f"[bold]{escape(use_case)}[/]")
     try:
         ledger.poll()
-    except VerificationError as error:
+    except (SettingError, VerificationError) as error:
         yield str(error)
     for entry in ledger.entries:
         console.print(f"  {escape(_line(entry))}")
-    gone = revoked(ledger.entries)
-    decided = {(entry.decision.package_digest, entry.decision.evaluation_id) for entry in ledger.entries}
-    packages = sorted({entry.decision.package_digest for entry in ledger.entries if entry.decision.decision == "approve"})
+    yield from _packages(console, store, use_case, ledger.entries)
+    yield from _evaluations(console, home, use_case, ledger.entries)
+
+
+def _packages(console: Console, store: DocumentStore, use_case: str, entries: Sequence[Entry]) -> Iterator[str]:
+    """What does not hold of the approved packages; one that was revoked since may be gone."""
+    gone = revoked(entries)
+    approvals = [entry for entry in reversed(entries) if entry.decision.decision == "approve"]
+    approved = {entry.decision.package_digest: entry for entry in approvals}  # with the first approval of each
     held = 0
-    for digest in packages:
+    for digest, entry in reversed(approved.items()):
         try:
             open_package(store, use_case, digest)
             held += 1
-        except NotFound as error:
-            if digest not in gone:
-                yield str(error)
         except TrainServeError as error:
-            yield str(error)
-    for _, evaluation_id in sorted(decided):
+            if not (isinstance(error, NotFound) and digest in gone):
+                yield f"event {entry.event.seq} of the ledger of {use_case!r}: {error}"
+    console.print(f"  {len(entries)} events, {held} of {len(approved)} approved packages read")
+
+
+def _evaluations(console: Console, home: Home, use_case: str, entries: Sequence[Entry]) -> Iterator[str]:
+    """What does not hold of the evaluations that were decided on."""
+    decided = {entry.decision.evaluation_id: entry for entry in reversed(entries)}  # with the first decision on each
+    held = 0
+    for evaluation_id, entry in reversed(decided.items()):
+        what = f"event {entry.event.seq} of the ledger of {use_case!r}"
         try:
-            read_evaluation(home.lake, use_case, evaluation_id)
+            judged = read_evaluation(home.lake, use_case, evaluation_id).package_digest
         except TrainServeError as error:
-            yield str(error)
-    console.print(f"  {len(ledger.entries)} events, {held} of {len(packages)} approved packages, {len(decided)} evaluations read")
+            yield f"{what}: {error}"
+            continue
+        held += 1
+        if judged != entry.decision.package_digest:
+            yield f"{what}: its evaluation judges package {judged[:12]}, not {entry.decision.package_digest[:12]}"
+    console.print(f"  {held} of {len(decided)} evaluations read")
 
 
 def _line(entry: Entry) -> str:

@@ -202,6 +202,12 @@ def is_begun(store: DocumentReader, use_case: str, heads: Path) -> bool:
     return _head_path(heads, use_case).exists() or bool(store.names(f"{use_case}/releases"))
 
 
+def begun(store: DocumentStore, heads: Path) -> list[str]:
+    """The use cases of which anything was ever recorded, those that are cut away from the lake among them."""
+    seen = {path.stem for path in heads.glob("[!.]*.json")}
+    return sorted(seen | {name for name in store.folders() if is_begun(store, name, heads)})
+
+
 def _head_path(heads: Path, use_case: str) -> Path:
     return heads / f"{use_case}.json"
 
