@@ -2,22 +2,27 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote
 
 import msgspec
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lake.documents import sync_file, sync_folder
-from lake.errors import NotFound, Unavailable
+from lake.errors import Conflict, NotFound, Unavailable
+from lake.times import rfc3339
 
 _RETRIES_OF_ONE_COMMIT = 50
 _ATTEMPTS = 5
 _DIGEST = "trainserve.digest"
-_KEEP_ROWS = ("OPTIMIZE", "VACUUM START", "VACUUM END")
+_KEEP_ROWS = ("OPTIMIZE", "SET TBLPROPERTIES", "VACUUM START", "VACUUM END")
+_COMPACTED_BYTES = 128 * 1024 * 1024
+_SMALL_BYTES = _COMPACTED_BYTES // 4
+_LAST_CHECKPOINT = "_last_checkpoint"
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -144,6 +149,99 @@ class Table:
             return fresh.height
         raise Unavailable(f"table {self.use_case}/{self.name}", f"{_ATTEMPTS} commits failed, the last with: {failure}")
 
+    def files(self) -> pl.DataFrame:
+        """The files of the newest version: `path`, `size_bytes`, `num_records`, and a `partition.` column for each partition."""
+        files = pl.DataFrame(self.open().get_add_actions(flatten=True))
+        return files.select("path", "size_bytes", "num_records", pl.col("^partition\\..*$"))
+
+    def configure(self, properties: Mapping[str, str]) -> bool:
+        """Give the table these properties of Delta; returns whether any was other. Safe to run twice.
+
+        It is a change that writers who commit meanwhile run into; `append_once` begins again.
+        """
+        handle = self.open()
+        found = handle.metadata().configuration
+        missing = {name: value for name, value in properties.items() if found.get(name) != value}
+        if missing:
+            with self._rewriting(handle):
+                handle.alter.set_table_properties(missing)
+        return bool(missing)
+
+    def compact(self, fewest: int) -> int:
+        """Join the small files of each partition that has at least this many; returns how many files were joined.
+
+        Safe to run twice and beside appends: the rows are the same, and readers of an older version keep its files until
+        `vacuum`. Raises Conflict where rows were deleted meanwhile; partitions that were done by then stay so.
+        """
+        handle = self.open()
+        by = [f"partition.{column}" for column in handle.metadata().partition_columns]
+        small = self.files().filter(pl.col("size_bytes") < _SMALL_BYTES)
+        crowded = small.group_by(by or pl.lit(0).alias("all")).len().filter(pl.col("len") >= fewest)
+        joined = 0
+        with self._rewriting(handle):
+            for values in crowded.select(by).rows() if by else [()] * crowded.height:
+                made = handle.optimize.compact(
+                    partition_filters=[
+                        (column.removeprefix("partition."), "=", str(value)) for column, value in zip(by, values, strict=True)
+                    ]
+                    or None,
+                    target_size=_COMPACTED_BYTES,
+                    max_concurrent_tasks=1,  # bounded memory, and a core for those who serve
+                    writer_properties=WriterProperties(compression="ZSTD"),
+                    commit_properties=CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT),
+                )
+                joined += int(made["numFilesRemoved"])
+        return joined
+
+    def delete_before(self, column: str, moment: datetime) -> int:
+        """Delete the rows whose time in this column is before a moment; returns how many. Safe to run twice.
+
+        Their files stay until `vacuum`. Raises Conflict where such rows were written or rewritten meanwhile.
+        """
+        handle = self.open()
+        with self._rewriting(handle):
+            made = handle.delete(
+                f"{column} < '{rfc3339(moment)}'",
+                writer_properties=WriterProperties(compression="ZSTD"),
+                commit_properties=CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT),
+            )
+        return int(made["num_deleted_rows"])
+
+    def checkpoint(self) -> None:
+        """Write the newest version down in one file, so that it opens without the log entries before it."""
+        handle = self.open()
+        with self._rewriting(handle):
+            handle.create_checkpoint()
+
+    def clean_log(self) -> None:
+        """Remove log entries before a checkpoint that are older than `delta.logRetentionDuration`: their versions with them."""
+        self.open().cleanup_metadata()
+
+    def vacuum(self, keep_versions: Collection[int] = ()) -> int:
+        """Remove files that the newest version does not have, nor one of these; returns how many. Safe to run twice.
+
+        A file goes only when it is without use for `delta.deletedFileRetentionDuration`: so long may a reader take, and a
+        writer between a file and its commit. Where there is none to remove, no version is made.
+        """
+        handle = self.open()
+        keep = sorted(keep_versions)
+        if not handle.vacuum(dry_run=True, full=True, keep_versions=keep):
+            return 0
+        with self._rewriting(handle):
+            return len(handle.vacuum(dry_run=False, full=True, keep_versions=keep))
+
+    @contextlib.contextmanager
+    def _rewriting(self, handle: DeltaTable) -> Iterator[None]:
+        """Fsync what is made here, and tell a commit that did not fit to those made meanwhile as a Conflict."""
+        before = handle.version()
+        try:
+            yield
+        except DeltaError as error:
+            expected = "that nobody rewrites it meanwhile"
+            raise Conflict(f"table {self.use_case}/{self.name}", expected, str(error).splitlines()[0]) from error
+        finally:
+            self._sync_commits_after(before)
+
     def _created(self, frame: pl.DataFrame, partition_by: list[str] | None) -> DeltaTable:
         if not self.exists():
             with contextlib.suppress(DeltaError):  # somebody else made it in the same moment: then it opens
@@ -155,19 +253,28 @@ class Table:
         return "://" not in self.uri
 
     def _sync_commits_after(self, before: int | None) -> int:
-        """Fsync the files and log entries of newer commits, which delta-rs does not do; returns the newest version."""
+        """Fsync what newer commits made, which delta-rs does not do; returns the newest version.
+
+        So it does with the commit before: it may be another writer's, who is about to, and none stands without it.
+        """
         version = self.open().version()
         if self._local:
             root = Path(self.uri)
-            folders = {root / "_delta_log", root, root.parent}
-            for commit in range(-1 if before is None else before, version):
-                entry = root / "_delta_log" / f"{commit + 1:020}.json"
+            log = root / "_delta_log"
+            folders = {log, root, root.parent}
+            for number in range(before or 0, version + 1):
+                entry = log / f"{number:020}.json"
+                if not entry.exists():
+                    continue  # before a checkpoint, and cleaned away
                 for line in entry.read_bytes().splitlines():
                     added = _ACTION.decode(line).add
                     if added is not None and (file := root / unquote(added.path)).exists():
                         sync_file(file)
                         folders.add(file.parent)
                 sync_file(entry)
+                if (checkpoint := entry.with_suffix(".checkpoint.parquet")).exists():
+                    sync_file(checkpoint)
+                    sync_file(log / _LAST_CHECKPOINT)
             for folder in folders:
                 sync_folder(folder)
         return version

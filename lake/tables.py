@@ -16,6 +16,7 @@ LABELS = "labels"
 WINDOWS = "windows"
 EXPERIMENT = "experiment"
 FEEDBACK = "feedback"
+MAINTENANCE = "maintenance"
 COMMITS = "commits"
 
 # Where the tables stand that belong to no one use case: no use case has such a name.
@@ -82,6 +83,21 @@ COMMITS_SCHEMA = pl.Schema(
         "leaves": pl.Binary(),  # 32 bytes for each record
         "seq": pl.Int64(),
         "commit_date": pl.Date(),
+    }
+)
+
+MAINTENANCE_SCHEMA = pl.Schema(
+    {
+        "maintained_at_utc": TIME,
+        "table": pl.String(),
+        "joined_files": pl.Int64(),
+        "retired_rows": pl.Int64(),
+        "retired_before_utc": TIME,  # null: rows of any age were kept
+        "removed_files": pl.Int64(),
+        "files": pl.Int64(),
+        "bytes": pl.Int64(),
+        "rows": pl.Int64(),
+        "left": pl.String(),  # what the run could not do
     }
 )
 
