@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.release.ledger import Entry, Event
-from lake.release.live import Live, fold, released_version
+from lake.release.live import Live, fold, released_version, revoked
 from lake.times import utc
 from tests.scenario import decision
 
@@ -139,6 +139,48 @@ def test_a_roll_back_never_lasts_longer_nor_reaches_further_than_the_approval() 
     assert not champion.expired(utc("2026-01-31T23:59:59Z"))
 
 
+def test_a_roll_back_to_a_roll_back_lasts_no_longer_than_the_approval() -> None:
+    decided = entries(approve(A), approve(B), roll_back(A), approve(B), roll_back(A))
+    terms = [
+        msgspec.structs.replace(entry, expires_at_utc=f"2026-{month:02}-01T00:00:00Z")
+        for entry, month in zip(decided, (2, 3, 4, 5, 6), strict=True)
+    ]
+    champion = fold(terms).champion
+
+    assert champion is not None
+    assert (champion.seq, champion.expires_at_utc) == (5, "2026-02-01T00:00:00Z")
+
+
+def test_a_new_approval_begins_a_new_term_that_a_roll_back_returns_to() -> None:
+    first, second, other, again = entries(approve(A), approve(A), approve(B), roll_back(A))
+    terms = [
+        msgspec.structs.replace(first, expires_at_utc="2026-02-01T00:00:00Z"),
+        msgspec.structs.replace(second, expires_at_utc="2026-04-01T00:00:00Z"),
+        other,
+        msgspec.structs.replace(again, expires_at_utc="2026-05-01T00:00:00Z"),
+    ]
+    champion = fold(terms).champion
+
+    assert champion is not None
+    assert champion.expires_at_utc == "2026-04-01T00:00:00Z"
+
+
+def test_who_signed_stands_in_the_release_else_who_claims_to_have_decided() -> None:
+    [claimed] = entries(approve(A))
+    signed = msgspec.structs.replace(
+        claimed, signers=("ada", "bob"), event=msgspec.structs.replace(claimed.event, identity="signed")
+    )
+    releases = [fold([entry]).champion for entry in (claimed, signed)]
+
+    assert [(one.approver, one.identity) for one in releases if one] == [("ada", "claimed"), ("ada and bob", "signed")]
+
+
+def test_a_package_is_revoked_until_it_is_approved_again() -> None:
+    assert revoked(entries(approve(A), revoke(A), approve(B))) == {A}
+    assert revoked(entries(approve(A), revoke(A), roll_back(A))) == {A}
+    assert revoked(entries(approve(A), revoke(A), approve(A, "trial", "challenger"))) == set()
+
+
 DECISIONS = st.lists(
     st.fixed_dictionaries(
         {
@@ -171,3 +213,10 @@ def test_whatever_was_decided_there_is_one_champion_at_most_and_nothing_revoked_
 @given(DECISIONS, st.sampled_from(PACKAGES))
 def test_the_newest_approval_is_always_live(decisions: list[dict[str, Any]], approved: str) -> None:
     assert served(*decisions, approve(approved, "one"))["one"] == (approved, "champion")
+
+
+@given(DECISIONS)
+def test_nothing_revoked_is_live(decisions: list[dict[str, Any]]) -> None:
+    decided = entries(*decisions)
+
+    assert revoked(decided).isdisjoint(release.package_digest for release in fold(decided).releases.values())
