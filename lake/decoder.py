@@ -77,6 +77,7 @@ class Decoder:
             ],
             frozen=True,
             forbid_unknown_fields=True,
+            omit_defaults=True,  # the log keeps no null: what a row lacks and what it leaves open are one
             gc=False,
         )
         records = Annotated[list[self.record_type], msgspec.Meta(min_length=1, max_length=maximum_rows)]  # type: ignore[name-defined]

@@ -176,6 +176,7 @@ def predictions_schema(schema: InputSchema) -> pl.Schema:
             "attempts": pl.Int64(),
             "latency_us": pl.Int64(),
             "upstream_latency_us": pl.Int64(),
+            "record_fields": pl.Int64(),
             "spool_id": pl.String(),
             "seq": pl.Int64(),
             "event_date": pl.Date(),
@@ -195,6 +196,7 @@ def labels_schema(schema: InputSchema) -> pl.Schema:
             "observed_at_utc": TIME,
             "received_at_utc": TIME,
             "client_id": pl.String(),
+            "record_fields": pl.Int64(),
             "spool_id": pl.String(),
             "seq": pl.Int64(),
         }

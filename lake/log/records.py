@@ -1,6 +1,11 @@
-"""The rows of the log, predictions and labels: as records in a spool, and as frames for their tables."""
+"""The rows of the log, predictions and labels: as records in a spool, and as frames for their tables.
 
-from collections.abc import Sequence
+A row gives back the bytes of its record, so that it can be checked against the commit that sealed them: no field is lost on
+the way, and there is one way to encode each. Members stand in the order of the struct, the fields of a row of features in
+that of their names, and of these the null ones are left out, so that a later input schema encodes an old row as before.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -8,6 +13,7 @@ import polars as pl
 import xxhash
 
 from lake.input_schema import InputSchema
+from lake.log.commits import CommitRecord
 from lake.tables import LABELS, PREDICTIONS, conform, filing_date, labels_schema, predictions_schema
 
 MAXIMUM_RAW_BYTES = 4096
@@ -17,7 +23,10 @@ Outcome = Literal["answered", "refused", "failed", "inactive"]
 
 
 class PredictionRecord(msgspec.Struct, array_like=True, tag=PREDICTIONS, kw_only=True, gc=False):
-    """One row of one request, as one arm computed it. Array-like: a field is added at the end, with a default."""
+    """One row of one request, as one arm computed it.
+
+    Array-like: a field is added at the end, with a default, and `record_fields` tells how many there were then.
+    """
 
     use_case: str
     request_id: str
@@ -45,6 +54,7 @@ class PredictionRecord(msgspec.Struct, array_like=True, tag=PREDICTIONS, kw_only
     scores: list[float] | None = None
     answer: list[float] | None = None
     upstream_latency_us: int | None = None
+    record_fields: int = 27
 
 
 class LabelRecord(msgspec.Struct, array_like=True, tag=LABELS, kw_only=True, gc=False):
@@ -59,11 +69,12 @@ class LabelRecord(msgspec.Struct, array_like=True, tag=LABELS, kw_only=True, gc=
     observed_at_us: int | None
     received_at_us: int
     client_id: str | None
+    record_fields: int = 10
 
 
-Record = PredictionRecord | LabelRecord
+Record = PredictionRecord | LabelRecord | CommitRecord
 
-encode_record = msgspec.msgpack.Encoder().encode
+encode_record = msgspec.msgpack.Encoder(order="sorted").encode
 decode_record = msgspec.msgpack.Decoder(Record).decode
 
 
@@ -101,13 +112,32 @@ def labels_frame(records: Sequence[LabelRecord], spool_id: str, seqs: Sequence[i
     )
 
 
+def encoded_rows(rows: pl.DataFrame, table: str, use_case: str) -> Iterator[bytes]:
+    """The encoded records that these rows of `predictions` or `labels` were made of."""
+    kind = PredictionRecord if table == PREDICTIONS else LabelRecord
+    columns = [_column(name) for name in kind.__struct_fields__ if name != "use_case"]
+    plain = rows.select(pl.col(name).to_physical() if name.endswith("_utc") else name for name in columns)
+    features = columns.index("features") if "features" in columns else None
+    record_fields = columns.index("record_fields")
+    for row in plain.iter_rows():
+        values: list[Any] = list(row)
+        if features is not None and values[features] is not None:
+            values[features] = {name: value for name, value in values[features].items() if value is not None}
+        members = [table, use_case, *values]
+        yield encode_record(members[: 1 + (row[record_fields] or len(members))])
+
+
+def _column(attribute: str) -> str:
+    """The column that holds a field of a record: a moment's is of the type of moments, and named so."""
+    return f"{attribute[:-3]}_utc" if attribute.endswith("_at_us") or attribute == "event_time_us" else attribute
+
+
 def _frame(records: Sequence[PredictionRecord] | Sequence[LabelRecord], target: pl.Schema) -> pl.DataFrame:
     columns = []
-    for name, dtype in target.items():
-        attribute = f"{name[:-4]}_us" if name.endswith("_at_utc") or name == "event_time_utc" else name
-        if attribute in type(records[0]).__struct_fields__:
-            values = [getattr(record, attribute) for record in records]
-            columns.append(_series(name, values, dtype))
+    for attribute in type(records[0]).__struct_fields__:
+        name = _column(attribute)
+        if name in target:
+            columns.append(_series(name, [getattr(record, attribute) for record in records], target[name]))
     return pl.DataFrame(columns)
 
 

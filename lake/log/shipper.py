@@ -17,14 +17,16 @@ from lake.delta import Table
 from lake.documents import DocumentStore, sync_folder, write_file
 from lake.errors import TrainServeError
 from lake.home import Home
-from lake.input_schema import InputSchema, read_input_schema
-from lake.log.records import LabelRecord, PredictionRecord, decode_record, labels_frame, predictions_frame
+from lake.input_schema import read_input_schema
+from lake.log.commits import CommitRecord, commits_frame
+from lake.log.records import PredictionRecord, Record, decode_record, labels_frame, predictions_frame
 from lake.log.segment import Contents, closed_segments, first_seq, read_segment, segments
 from lake.log.slot import Slot, slots, spool_id
-from lake.tables import LABELS, PREDICTIONS
+from lake.tables import COMMITS, LABELS, LOG, PREDICTIONS
 
 log = structlog.get_logger(__name__)
 
+PARTITIONS = {PREDICTIONS: ["event_date"], COMMITS: ["commit_date"]}
 MAXIMUM_BATCH_BYTES = 64 * 1024 * 1024
 
 
@@ -40,7 +42,7 @@ class Batch(msgspec.Struct):
 
     spool: str
     paths: list[Path]
-    records: dict[tuple[str, str], list[tuple[int, PredictionRecord | LabelRecord]]]
+    records: dict[tuple[str, str], list[tuple[int, Record]]]
 
 
 class Shipper:
@@ -95,7 +97,7 @@ class Shipper:
         closed = closed_segments(folder)
         if identity is None or not closed:
             return None
-        batch = Batch(identity, [], {})
+        batch = Batch(identity, [], {(LOG, COMMITS): []})  # first: who reads the commits and then the rows misses none
         size = 0
         for path in closed:
             contents = read_segment(path)
@@ -108,7 +110,7 @@ class Shipper:
                 except msgspec.MsgspecError:
                     unreadable.append(encoded)
                 else:
-                    batch.records.setdefault((record.use_case, _table(record)), []).append((seq, record))
+                    batch.records.setdefault(_place(record), []).append((seq, record))
             self._set_aside(path, contents, unreadable)
             batch.paths.append(path)
             size += contents.length
@@ -119,14 +121,20 @@ class Shipper:
     def _ship(self, batch: Batch) -> int:
         shipped = 0
         for (use_case, name), numbered in batch.records.items():
-            seqs = [seq for seq, _ in numbered]
-            records = [record for _, record in numbered]
-            frame = _frame(records, batch.spool, seqs, read_input_schema(self._store, use_case))
-            partition_by = ["event_date"] if name == PREDICTIONS else None
-            rows = Table(self._home.lake, use_case, name).append_once(frame, batch.spool, partition_by)
-            log.info("shipped", table=f"{use_case}/{name}", rows=rows, known=len(records) - rows)
+            if not numbered:
+                continue
+            frame = self._frame(use_case, name, numbered, batch.spool)
+            rows = Table(self._home.lake, use_case, name).append_once(frame, batch.spool, PARTITIONS.get(name))
+            log.info("shipped", table=f"{use_case}/{name}", rows=rows, known=len(numbered) - rows)
             shipped += rows
         return shipped
+
+    def _frame(self, use_case: str, name: str, numbered: list[tuple[int, Record]], spool: str) -> pl.DataFrame:
+        seqs, records = zip(*numbered, strict=True)
+        if name == COMMITS:
+            return commits_frame(records, seqs)
+        make: Callable[..., pl.DataFrame] = predictions_frame if name == PREDICTIONS else labels_frame
+        return make(records, spool, seqs, read_input_schema(self._store, use_case))
 
     def _set_aside(self, path: Path, contents: Contents, unreadable: list[bytes]) -> None:
         """Keep the bytes of records that cannot be read; they never stop the rest."""
@@ -155,10 +163,8 @@ def backlog(home: Home) -> Backlog:
     return Backlog(segments=sum(size > 0 for size in sizes), bytes=sum(sizes))
 
 
-def _table(record: PredictionRecord | LabelRecord) -> str:
-    return PREDICTIONS if isinstance(record, PredictionRecord) else LABELS
-
-
-def _frame(records: list[PredictionRecord | LabelRecord], spool: str, seqs: list[int], schema: InputSchema) -> pl.DataFrame:
-    make: Callable[..., pl.DataFrame] = predictions_frame if isinstance(records[0], PredictionRecord) else labels_frame
-    return make(records, spool, seqs, schema)
+def _place(record: Record) -> tuple[str, str]:
+    """The use case and the table that a record belongs to."""
+    if isinstance(record, CommitRecord):
+        return LOG, COMMITS
+    return record.use_case, PREDICTIONS if isinstance(record, PredictionRecord) else LABELS

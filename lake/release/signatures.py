@@ -66,7 +66,7 @@ class PlatformKey(SigningKey):
             public = signer.public_key
             write_file(keys / TRUSTED / f"{public.keyid}.json", msgspec.json.encode(public.to_dict()))
             write_file(path, signer.private_bytes, mode=_OWNER_ONLY)
-        return cls(CryptoSigner(_read_private(path, passphrase=None)))
+        return cls(CryptoSigner(read_private_key(path)))
 
 
 class ApproverKey(SigningKey):
@@ -88,7 +88,7 @@ class ApproverKey(SigningKey):
     @classmethod
     def read(cls, path: Path, passphrase: str) -> "ApproverKey":
         """The key in this file. Raises SettingError for a wrong passphrase, another kind of file, or one others can read."""
-        return cls(CryptoSigner(_read_private(path, passphrase)))
+        return cls(CryptoSigner(read_private_key(path, passphrase)))
 
 
 def public_text(key: SSlibKey) -> str:
@@ -163,7 +163,8 @@ def random_nonce() -> str:
     return os.urandom(16).hex()
 
 
-def _read_private(path: Path, passphrase: str | None) -> Ed25519PrivateKey:
+def read_private_key(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
+    """The private key in this file. Raises SettingError for a wrong passphrase, another kind of file, or one others can read."""
     if path.stat().st_mode & 0o077:
         raise SettingError(f"the mode of {path}", oct(path.stat().st_mode & 0o777), "0o600: nobody but its owner may read it")
     password = None if passphrase is None else passphrase.encode()

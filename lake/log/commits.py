@@ -1,0 +1,164 @@
+"""Commits of the log: what seals the records that one group commit wrote, and the rows of their table.
+
+A commit names its records by slot and sequence number, binds their bytes by the root of a Merkle tree, links to the commit
+of its slot before it, and is signed by the key of the machine's log. It is one more record behind those it seals, in the
+same write, with their leaves beside it: so a row can be checked, and proven, when others of its commit are gone.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import polars as pl
+
+from lake.documents import sha256
+from lake.errors import VerificationError
+from lake.log.log_key import LogKey, LogKeys, is_signed
+from lake.log.merkle import DIGEST_BYTES, root_of
+from lake.release.heads import GENESIS
+from lake.tables import COMMITS, COMMITS_SCHEMA, conform
+
+_SIGNED_FOR = b"trainserve log commit\n"
+NOWHERE = ("", "")
+
+
+class Span(msgspec.Struct, frozen=True, gc=False):
+    """Records of one table that follow each other in a commit; both names are empty where no table can take them."""
+
+    use_case: str
+    table: str
+    count: int
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What is signed of a commit. Its records have the numbers from `first_seq` on, without a gap.
+
+    `number` counts the commits of a slot, from 1; `previous` is the digest of the one before; `spans` tell the tables of
+    the records, in their order.
+    """
+
+    spool_id: str
+    number: int
+    first_seq: int
+    count: int
+    root: bytes
+    previous: str
+    committed_at_us: int
+    spans: tuple[Span, ...]
+    key_id: str
+    signature: bytes = b""
+
+    @property
+    def what(self) -> str:
+        """How messages name it."""
+        return f"commit {self.number} of slot {self.spool_id[:8]}"
+
+    @property
+    def last_seq(self) -> int:
+        """The number of its last record."""
+        return self.first_seq + self.count - 1
+
+    @property
+    def digest(self) -> str:
+        """What the next commit links to: over the signature too."""
+        return sha256(_encode(self))
+
+    def places(self) -> Iterator[tuple[str, str]]:
+        """For each record the use case and the table that it belongs to."""
+        for span in self.spans:
+            for _ in range(span.count):
+                yield span.use_case, span.table
+
+
+class CommitRecord(msgspec.Struct, array_like=True, tag=COMMITS, gc=False):
+    """A commit as it stands in the spool, with the leaves of its records one after the other."""
+
+    commit: Commit
+    leaves: bytes
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+encode_commit_record = msgspec.msgpack.Encoder().encode
+
+
+class _Beginning(msgspec.Struct, array_like=True):
+    """How every record begins."""
+
+    table: str
+    use_case: str
+
+
+_begin = msgspec.msgpack.Decoder(_Beginning).decode
+
+
+def place_of(record: bytes) -> tuple[str, str]:
+    """The use case and the table that an encoded record belongs to; NOWHERE for one that nobody can read."""
+    try:
+        beginning = _begin(record)
+    except msgspec.MsgspecError:
+        return NOWHERE
+    return beginning.use_case, beginning.table
+
+
+def signed(commit: Commit, key: LogKey) -> Commit:
+    """The commit with its signature."""
+    return msgspec.structs.replace(commit, signature=key.sign(_SIGNED_FOR + _encode(commit)))
+
+
+def check_signature(commit: Commit, keys: LogKeys) -> None:
+    """Raises VerificationError unless the key that it names is trusted and signed just this."""
+    public = keys.get(commit.key_id)
+    if public is None:
+        expected = f"one of the {len(keys)} trusted: copy keys/trusted_log/{commit.key_id}.pub from the machine that logged it"
+        raise VerificationError(commit.what, f"the key {commit.key_id}", expected)
+    if not is_signed(public, _SIGNED_FOR + _encode(msgspec.structs.replace(commit, signature=b"")), commit.signature):
+        raise VerificationError(commit.what, "a signature over something else", f"one by the key {commit.key_id} over it")
+
+
+def check_leaves(record: CommitRecord) -> list[bytes]:
+    """The leaves of a commit. Raises VerificationError unless they are those of its root."""
+    commit = record.commit
+    leaves = [record.leaves[start : start + DIGEST_BYTES] for start in range(0, len(record.leaves), DIGEST_BYTES)]
+    if len(leaves) != commit.count or sum(span.count for span in commit.spans) != commit.count:
+        raise VerificationError(commit.what, f"{len(leaves)} leaves", f"{commit.count}, each with its table")
+    if root_of(leaves) != commit.root:
+        raise VerificationError(commit.what, "leaves of another root", f"those of the root {commit.root.hex()[:16]}")
+    return leaves
+
+
+def check_link(commit: Commit, previous: Commit | None) -> None:
+    """Raises VerificationError unless the commit follows this one, or is the first of its slot."""
+    number, digest = (0, GENESIS) if previous is None else (previous.number, previous.digest)
+    if commit.number != number + 1:
+        raise VerificationError(commit.what, f"number {number} before it", f"number {commit.number - 1}")
+    if commit.previous != digest:
+        raise VerificationError(commit.what, f"a link to {commit.previous[:12]}", f"one to the commit before it, {digest[:12]}")
+    if previous is not None and commit.first_seq <= previous.last_seq:
+        found = f"records from {commit.first_seq} on"
+        raise VerificationError(commit.what, found, f"records behind {previous.last_seq}, the last of the commit before it")
+
+
+def commits_frame(records: Sequence[CommitRecord], seqs: Sequence[int]) -> pl.DataFrame:
+    """The rows of `commits` for these records."""
+    rows = [
+        {**msgspec.to_builtins(record.commit, builtin_types=(bytes,)), "leaves": record.leaves, "seq": seq}
+        for record, seq in zip(records, seqs, strict=True)
+    ]
+    stored = pl.DataFrame(rows, schema={member: COMMITS_SCHEMA[name] for name, member in _MEMBERS.items()} | {"seq": pl.Int64()})
+    named = stored.rename({member: name for name, member in _MEMBERS.items()})
+    return conform(named.with_columns(commit_date=pl.col("committed_at_utc").dt.date()), COMMITS_SCHEMA, COMMITS)
+
+
+def commit_records(rows: pl.DataFrame) -> Iterator[CommitRecord]:
+    """The records that these rows of `commits` were made of. Raises VerificationError for a row that was made of none."""
+    plain = rows.select(pl.col(name).to_physical().alias(member) for name, member in _MEMBERS.items())
+    for row in plain.iter_rows(named=True):
+        leaves = row.pop("leaves")
+        try:
+            yield CommitRecord(msgspec.convert(row, Commit), msgspec.convert(leaves, bytes))
+        except msgspec.ValidationError as error:
+            what = f"the row of commit {row['number']} of slot {row['spool_id']}"
+            raise VerificationError(what, f"values that no commit has ({error})", "what the worker logged") from error
+
+
+# The columns that hold a commit, and what they are called in it.
+_MEMBERS = {name: name.replace("_at_utc", "_at_us") for name in COMMITS_SCHEMA if name not in ("seq", "commit_date")}
