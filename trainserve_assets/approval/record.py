@@ -70,7 +70,9 @@ def verified(lake: LakeResource, use_case: UseCase, request: Request, entries: S
     A revocation requires the least: it must also work when evaluation or package are gone.
     """
     if request.decision == "revoke":
-        return subject_of(requirements.find_released(lake, use_case, request.evaluation_id, entries))
+        released = requirements.find_released(lake, use_case, request.evaluation_id, entries)
+        requirements.check_revoked_role(released.package_digest, request.role, fold(entries))
+        return subject_of(released)
     evaluation = read_evaluation(lake.home.lake, use_case.name, request.evaluation_id)
     subject = subject_of(evaluation)
     if request.decision == "reject":

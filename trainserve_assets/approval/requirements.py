@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import get_args
 
 from checks.release_standard import Gate, decide, standard_digest
 from lake.documents import DocumentStore
@@ -162,6 +163,14 @@ def check_arm(arm: str, role: Role, live: Live) -> None:
     champion = live.champion
     if champion is not None and champion.arm == arm and role != "champion":
         raise ReleaseRefused(f"arm {arm!r} serves the champion, and a {role} would take its place.", "Choose another arm.")
+
+
+def check_revoked_role(package_digest: str, role: Role, live: Live) -> None:
+    """A revocation names the role that matters most of those its package is live in: who may decide on less may not stop it."""
+    served = [release.role for release in live.releases.values() if release.package_digest == package_digest]
+    strictest = next((one for one in get_args(Role) if one in served), role)
+    if role != strictest:
+        raise ReleaseRefused(f"package {package_digest[:12]} is live as {strictest}, and {role} is named.", "Name that role.")
 
 
 def find_earlier_approval(entries: Sequence[Entry], package_digest: str, arm: str, role: Role, at_utc: datetime) -> Release:
