@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import random
+import time
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -9,20 +11,34 @@ from urllib.parse import unquote
 
 import msgspec
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from lake.documents import sync_file, sync_folder
 from lake.errors import Conflict, NotFound, Unavailable
+from lake.failpoints import reach
 from lake.times import rfc3339
 
 _RETRIES_OF_ONE_COMMIT = 50
 _ATTEMPTS = 5
+_PAUSE_S = 0.05
 _DIGEST = "trainserve.digest"
 _KEEP_ROWS = ("OPTIMIZE", "SET TBLPROPERTIES", "VACUUM START", "VACUUM END")
 _COMPACTED_BYTES = 128 * 1024 * 1024
 _SMALL_BYTES = _COMPACTED_BYTES // 4
 _LAST_CHECKPOINT = "_last_checkpoint"
+# What readers of the log filter by: of these columns alone, where a table has them, its log tells the range in each file.
+_RANGED = ("event_time_utc", "received_at_utc", "arm", "package_digest", "outcome", "spool_id", "seq")
+# Columns whose values hardly repeat: a dictionary of them costs more than it saves.
+_DISTINCT = (
+    "request_id",
+    "client_request_id",
+    "event_time_utc",
+    "received_at_utc",
+    "routing_key_hash",
+    "entity_key_hash",
+    "seq",
+)
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -118,7 +134,9 @@ class Table:
         if frame.is_empty():
             return 0
         failure: DeltaError | OSError | None = None
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(random.uniform(0, _PAUSE_S * 2**attempt))  # noqa: S311 - two that collided are to part
             handle = self._created(frame, partition_by)
             known = handle.transaction_version(source)
             fresh = frame if known is None else frame.filter(pl.col("seq") > known)
@@ -135,6 +153,7 @@ class Table:
                     fresh,
                     mode="append",
                     schema_mode="merge",
+                    writer_properties=_writer(fresh),
                     commit_properties=CommitProperties(
                         app_transactions=[Transaction(source, high)], max_commit_retries=_RETRIES_OF_ONE_COMMIT
                     ),
@@ -142,6 +161,7 @@ class Table:
             except (DeltaError, OSError) as error:
                 failure = error
                 continue
+            reach("committed")
             if known is None and self._local:
                 os.sync()  # the table may be new, made by a life that ended before it synced what it made
             else:
@@ -245,7 +265,9 @@ class Table:
     def _created(self, frame: pl.DataFrame, partition_by: list[str] | None) -> DeltaTable:
         if not self.exists():
             with contextlib.suppress(DeltaError):  # somebody else made it in the same moment: then it opens
-                write_deltalake(self.uri, frame.clear(), mode="ignore", partition_by=partition_by)
+                write_deltalake(
+                    self.uri, frame.clear(), mode="ignore", partition_by=partition_by, configuration=_configuration(frame)
+                )
         return self.open()
 
     @property
@@ -278,3 +300,16 @@ class Table:
             for folder in folders:
                 sync_folder(folder)
         return version
+
+
+def _configuration(frame: pl.DataFrame) -> dict[str, str]:
+    """The properties that a table of such rows is made with."""
+    ranged = [column for column in _RANGED if column in frame.columns]
+    return {"delta.dataSkippingStatsColumns": ",".join(ranged)} if ranged else {}
+
+
+def _writer(frame: pl.DataFrame) -> WriterProperties:
+    """How the files of such rows are written."""
+    distinct = [column for column in _DISTINCT if column in frame.columns]
+    plain = ColumnProperties(dictionary_enabled=False)
+    return WriterProperties(compression="ZSTD", column_properties=dict.fromkeys(distinct, plain))
