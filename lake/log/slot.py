@@ -72,7 +72,7 @@ class Slot:
 
     def append(self, records: list[bytes]) -> None:
         """Write and fsync. Raises OSError, and then nothing of it stays in the segment."""
-        data = joined(records)
+        data = joined(records, self.next_seq)
         self._cut_leftovers()
         self._clean = False
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lake.home import Home
-from lake.log.segment import closed_segments, first_seq, joined, read_segment, segments
+from lake.log.segment import closed_segments, first_seq, frame, joined, read_segment, segments
 from lake.log.slot import Slot, slots, spool_id
 
 HOLDER = """
@@ -101,12 +101,12 @@ def test_a_killed_process_gives_its_slot_back(home: Home) -> None:
         assert slot.folder.name == "slot-000"
 
 
-@pytest.mark.parametrize("torn", [b"\x05", b"\x05\0\0\0\0\0\0\0he", bytes(4096)])
+@pytest.mark.parametrize("torn", [b"\xc1", frame(b"3", 3)[:-1], bytes(4096)])
 def test_what_a_crash_left_half_written_is_cut_off_and_kept_beside(home: Home, torn: bytes) -> None:
     with Slot.lease(home.spools) as slot:
         slot.append([b"1", b"2"])
         [path] = segments(slot.folder)
-    path.write_bytes(joined([b"1", b"2"]) + torn)
+    path.write_bytes(joined([b"1", b"2"], 1) + torn)
 
     with Slot.lease(home.spools) as slot:
         assert slot.next_seq == 3
@@ -118,7 +118,7 @@ def test_what_a_crash_left_half_written_is_cut_off_and_kept_beside(home: Home, t
 def test_a_first_record_that_was_torn_leaves_an_empty_segment(home: Home) -> None:
     with Slot.lease(home.spools) as slot:
         [path] = segments(slot.folder)
-    path.write_bytes(joined([b"never acknowledged"])[:-1])
+    path.write_bytes(joined([b"never acknowledged"], 1)[:-1])
 
     with Slot.lease(home.spools) as slot:
         assert slot.next_seq == 1
