@@ -153,7 +153,7 @@ class Table:
                     fresh,
                     mode="append",
                     schema_mode="merge",
-                    writer_properties=_writer(fresh),
+                    writer_properties=_writer(fresh.columns),
                     commit_properties=CommitProperties(
                         app_transactions=[Transaction(source, high)], max_commit_retries=_RETRIES_OF_ONE_COMMIT
                     ),
@@ -207,7 +207,7 @@ class Table:
                     or None,
                     target_size=_COMPACTED_BYTES,
                     max_concurrent_tasks=1,  # bounded memory, and a core for those who serve
-                    writer_properties=WriterProperties(compression="ZSTD"),
+                    writer_properties=_writer([field.name for field in handle.schema().fields]),
                     commit_properties=CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT),
                 )
                 joined += int(made["numFilesRemoved"])
@@ -222,7 +222,7 @@ class Table:
         with self._rewriting(handle):
             made = handle.delete(
                 f"{column} < '{rfc3339(moment)}'",
-                writer_properties=WriterProperties(compression="ZSTD"),
+                writer_properties=_writer([field.name for field in handle.schema().fields]),
                 commit_properties=CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT),
             )
         return int(made["num_deleted_rows"])
@@ -308,8 +308,8 @@ def _configuration(frame: pl.DataFrame) -> dict[str, str]:
     return {"delta.dataSkippingStatsColumns": ",".join(ranged)} if ranged else {}
 
 
-def _writer(frame: pl.DataFrame) -> WriterProperties:
-    """How the files of such rows are written."""
-    distinct = [column for column in _DISTINCT if column in frame.columns]
+def _writer(columns: Collection[str]) -> WriterProperties:
+    """How the files of rows with these columns are written."""
+    distinct = [column for column in _DISTINCT if column in columns]
     plain = ColumnProperties(dictionary_enabled=False)
     return WriterProperties(compression="ZSTD", column_properties=dict.fromkeys(distinct, plain))
