@@ -7,7 +7,7 @@ without knowing a model.
 
 import keyword
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -30,7 +30,8 @@ class Field(StrictDocument, frozen=True, kw_only=True):
     """One field of a row.
 
     `minimum` and `maximum` are inclusive. `categories` empty means that any text is a category. An unknown category
-    is answered and flagged, or refused. `sensitive` marks what may not be kept in the clear.
+    is answered and flagged, or refused. `sensitive` marks what the log may not keep in the clear: a keyed hash stands in
+    its place (`hash`, or true), or nothing does (`omit`).
     """
 
     name: str
@@ -42,7 +43,7 @@ class Field(StrictDocument, frozen=True, kw_only=True):
     maximum: float | None = None
     categories: tuple[str, ...] = ()
     unknown_category: Literal["flag", "refuse"] = "flag"
-    sensitive: bool = False
+    sensitive: bool | Literal["hash", "omit"] = False
     example: Any = None
 
     def __post_init__(self) -> None:
@@ -55,6 +56,17 @@ class Field(StrictDocument, frozen=True, kw_only=True):
             raise SettingError(f"{where}, range", (self.minimum, self.maximum), "a minimum that is not above the maximum")
         if self.unknown_category == "refuse" and not self.categories:
             raise SettingError(f"{where}, categories", self.categories, "at least one, since any other is refused")
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether a keyed hash stands for its values where they are kept."""
+        return self.sensitive in (True, "hash")
+
+    def as_kept(self) -> "Field":
+        """The field as tables keep it: itself, or the text of its hash."""
+        if not self.is_hashed:
+            return self
+        return Field(name=self.name, type="category", description=f"{self.description} (hashed)".strip(), nullable=self.nullable)
 
     def python_type(self) -> Any:
         """The msgspec type that accepts exactly the values of this field."""
@@ -135,6 +147,16 @@ class InputSchema(StrictDocument, frozen=True, kw_only=True):
         for name, days in (("event_days_before", self.event_days_before), ("event_days_after", self.event_days_after)):
             if not 0 <= days <= MOST_EVENT_DAYS:
                 raise SettingError(f"{where}, {name}", days, f"a number of days from 0 to {MOST_EVENT_DAYS:,}")
+        self._check_sensitive(where)
+
+    def _check_sensitive(self, where: str) -> None:
+        for field in self.fields:
+            if field.name == self.event_time and field.sensitive:
+                expected = "false: rows are filed under their event time"
+                raise SettingError(f"{where}, sensitive of {field.name!r}", field.sensitive, expected)
+            if field.name in self.entity_key and field.sensitive == "omit":
+                expected = "hash: it says which rows are about one entity"
+                raise SettingError(f"{where}, sensitive of {field.name!r}", field.sensitive, expected)
 
     def field(self, name: str) -> Field:
         """The field of this name. Raises NotFound."""
@@ -147,6 +169,17 @@ class InputSchema(StrictDocument, frozen=True, kw_only=True):
     def names(self) -> tuple[str, ...]:
         """The names of all fields, in their order."""
         return tuple(field.name for field in self.fields)
+
+    def kept(self, clear: Collection[str] = ()) -> "InputSchema":
+        """The schema of rows as tables keep them: of sensitive fields the hash or nothing, but for those in `clear`."""
+        return msgspec.structs.replace(
+            self,
+            fields=tuple(
+                field if field.name in clear else field.as_kept()
+                for field in self.fields
+                if field.name in clear or field.sensitive != "omit"
+            ),
+        )
 
     def entity_reader(self) -> Callable[[Any], str | None]:
         """A function that spells the entity of a record, or gives None where the use case names none."""
@@ -195,18 +228,25 @@ def _check_growth(old: InputSchema, new: InputSchema) -> None:
             if not field.nullable:
                 problems.append(f"field {name!r} is new and not nullable")
             continue
-        if field.type != before.type:
-            problems.append(f"field {name!r} is of type {field.type}, was {before.type}")
-        if before.unit and field.unit != before.unit:
-            problems.append(f"field {name!r} is in {field.unit or 'no unit'}, was in {before.unit}")
-        if before.nullable and not field.nullable:
-            problems.append(f"field {name!r} is not nullable, was")
+        problems += _changes_of(before, field)
     if problems:
         expected = "what only grows it, since logged rows have the old fields: add a new, nullable field instead"
         raise SettingError(f"a change to the input schema of {new.use_case!r}", problems, expected)
     if new.version <= old.version:
         expected = f"more than {old.version}, the published one's, since something else in it differs"
         raise SettingError(f"the version of the input schema of {new.use_case!r}", new.version, expected)
+
+
+def _changes_of(before: Field, field: Field) -> Iterator[str]:
+    """What of a field has changed that may not."""
+    if field.type != before.type:
+        yield f"field {field.name!r} is of type {field.type}, was {before.type}"
+    elif field.is_hashed != before.is_hashed and field.type != "category":
+        yield f"field {field.name!r} is sensitive: {field.sensitive!r}, was {before.sensitive!r}, and a hash is another type"
+    if before.unit and field.unit != before.unit:
+        yield f"field {field.name!r} is in {field.unit or 'no unit'}, was in {before.unit}"
+    if before.nullable and not field.nullable:
+        yield f"field {field.name!r} is not nullable, was"
 
 
 def find_input_schema(store: DocumentReader, use_case: str) -> InputSchema | None:

@@ -3,6 +3,8 @@
 An asset and its table have the same name. Times are UTC; durations are microseconds.
 """
 
+from collections.abc import Collection
+
 import polars as pl
 
 from lake.errors import SchemaMismatch
@@ -123,22 +125,21 @@ def label_dtype(schema: InputSchema) -> pl.DataType:
 
 
 def features_dtype(schema: InputSchema) -> pl.Struct:
-    """All fields of the input schema as one struct column."""
-    return pl.Struct({field.name: dtype_of(field) for field in schema.fields})
+    """The fields of the input schema, as the log keeps them, as one struct column."""
+    return pl.Struct({field.name: dtype_of(field) for field in schema.kept().fields})
 
 
-def dataset_schema(schema: InputSchema) -> pl.Schema:
-    """`dataset`: one row per labelled example; its fields, its label, its split."""
-    return pl.Schema(
-        {**{field.name: dtype_of(field) for field in schema.fields}, "label": label_dtype(schema), "split": pl.String()}
-    )
+def dataset_schema(schema: InputSchema, used: Collection[str] = ()) -> pl.Schema:
+    """`dataset`: one row per labelled example; its fields, its label, its split. What is `used` is not hashed."""
+    fields = {field.name: dtype_of(field) for field in schema.kept(used).fields}
+    return pl.Schema({**fields, "label": label_dtype(schema), "split": pl.String()})
 
 
 def feedback_schema(schema: InputSchema) -> pl.Schema:
-    """`feedback`: one row per logged prediction whose label has arrived; its fields and its label."""
+    """`feedback`: one row per logged prediction whose label has arrived; its fields as the log keeps them, and its label."""
     return pl.Schema(
         {
-            **{field.name: dtype_of(field) for field in schema.fields},
+            **{field.name: dtype_of(field) for field in schema.kept().fields},
             "label": label_dtype(schema),
             "request_id": pl.String(),
             "row": pl.Int64(),

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 from uuid_utils import uuid7
 
-from lake.decoder import Decoder, Rows, event_times_us
+from lake.decoder import Rows, event_times_us
 from lake.home import now_us
-from lake.log.records import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, encode_record, key_hash
+from lake.log.privacy import Redactor
+from lake.log.records import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, encode_record
 from lake.release.live import Release
 
 
@@ -22,6 +23,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     request_id: str = msgspec.field(default_factory=lambda: str(uuid7()))
     received_at_us: int = msgspec.field(default_factory=now_us)
     started: float = msgspec.field(default_factory=time.perf_counter)
+    redactor: Redactor | None = None
     routing_key: str | None = None
     rule: str | None = None
     release: Release | None = None
@@ -33,22 +35,27 @@ class Exchange(msgspec.Struct, kw_only=True):
     outcome: Outcome = "failed"
     status: int = 500
 
-    def records(self, rows: Rows | None, decoder: Decoder | None, scores: list[list[float]] | None) -> list[bytes]:
+    def records(self, rows: Rows | None, scores: list[list[float]] | None) -> list[bytes]:
         """What the exchange leaves in the log, encoded: a record for each row of the request.
 
-        A request that could not be decoded leaves one record, with the beginning of its body.
+        A request that could not be decoded leaves one record, with the beginning of its body if no field is sensitive: in
+        a body that is wrong nobody can tell which bytes are.
         """
-        if rows is None or decoder is None:
-            return [encode_record(self._record(0, self.received_at_us, raw=self.body[:MAXIMUM_RAW_BYTES]))]
-        times = event_times_us(decoder.schema, rows.records, self.received_at_us)
+        redactor = self.redactor
+        if rows is None or redactor is None:
+            raw = self.body[:MAXIMUM_RAW_BYTES] if redactor is not None and redactor.keeps_raw else None
+            return [encode_record(self._record(0, self.received_at_us, raw=raw))]
+        times = event_times_us(redactor.schema, rows.records, self.received_at_us)
+        routing_key_hash = redactor.key_hash(self.routing_key)
         return [
             encode_record(
                 self._record(
                     index,
                     times[index],
                     client_request_id=rows.client_request_id,
-                    entity_key_hash=_hashed(decoder.entity(record)),
-                    features=record,
+                    routing_key_hash=routing_key_hash,
+                    entity_key_hash=redactor.entity_hash(record),
+                    features=redactor.features(record),
                     scores=None if scores is None else scores[index],
                     answer=None if scores is None else scores[index],
                 )
@@ -72,7 +79,6 @@ class Exchange(msgspec.Struct, kw_only=True):
             parameters_version=self.parameters_version,
             rule=self.rule,
             client_id=self.client_id,
-            routing_key_hash=_hashed(self.routing_key),
             outcome=self.outcome,
             status=self.status,
             attempts=self.attempts,
@@ -80,7 +86,3 @@ class Exchange(msgspec.Struct, kw_only=True):
             upstream_latency_us=self.upstream_latency_us,
             **of_the_row,
         )
-
-
-def _hashed(key: str | None) -> str | None:
-    return None if key is None else key_hash(key)

@@ -4,14 +4,14 @@ from http import HTTPStatus
 
 import msgspec
 
-from lake.decoder import Decoder, Rows
+from lake.decoder import Rows
 from lake.errors import TrainServeError
 from lake.interface.messages import InterfaceName
 from lake.interface.problems import Refused, problem_document
 from lake.log.group_commit import GroupCommit
 from proxy.arms import Arms
 from proxy.exchange import Exchange
-from proxy.labels import LabelBatch, LabelsAccepted, label_records
+from proxy.labels import LabelsAccepted, label_records
 from proxy.metrics import Metrics
 from proxy.watch import Watch
 
@@ -46,19 +46,20 @@ class Gateway:
         )
         rows: Rows | None = None
         try:
-            decoder = self._watch.decoder(use_case)
+            reading = self._watch.reading(use_case)
+            decoder, exchange.redactor = reading.decoder, reading.redactor
             rows = decoder.records(body) if interface == "predict" else decoder.tensors(body)
             exchange.routing_key = routing_key or decoder.entity(rows.records[0])
             given = await self._arms.ask(exchange, interface, len(rows.records))
         except (TrainServeError, msgspec.MsgspecError) as error:
             return await self._refuse(exchange, error, rows)
         exchange.outcome, exchange.status, exchange.engine = "answered", HTTPStatus.OK, given.engine
-        await self._log(exchange, rows, decoder, given.scores)
+        await self._log(exchange, rows, given.scores)
         return Answer(HTTPStatus.OK, given.body, exchange.request_id)
 
-    async def accept_labels(self, use_case: str, batch: LabelBatch, client_id: str | None) -> LabelsAccepted:
+    async def accept_labels(self, use_case: str, body: bytes, client_id: str | None) -> LabelsAccepted:
         """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept."""
-        records = label_records(batch, self._watch.decoder(use_case).schema, client_id)
+        records = label_records(body, self._watch.reading(use_case).labels, client_id)
         await self._spool.append(records)
         self._metrics.labels.labels(use_case).inc(len(records))
         return LabelsAccepted(len(records))
@@ -69,11 +70,9 @@ class Gateway:
         document = problem_document(error, exchange.request_id)
         exchange.outcome = "refused" if document.status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
         exchange.status = document.status
-        await self._log(exchange, rows, self._watch.state(exchange.use_case).decoder, None)
+        await self._log(exchange, rows, None)
         return Answer(document.status, msgspec.json.encode(document), exchange.request_id)
 
-    async def _log(
-        self, exchange: Exchange, rows: Rows | None, decoder: Decoder | None, scores: list[list[float]] | None
-    ) -> None:
-        await self._spool.append(exchange.records(rows, decoder, scores))
+    async def _log(self, exchange: Exchange, rows: Rows | None, scores: list[list[float]] | None) -> None:
+        await self._spool.append(exchange.records(rows, scores))
         self._metrics.count(exchange.use_case, exchange.arm, exchange.outcome, exchange.started)

@@ -1,35 +1,24 @@
-"""Labels as clients deliver them: decoded, checked, and written to the same durable log as the predictions."""
+"""Labels as clients deliver them, one or many: decoded, checked, and encoded for the same durable log as the predictions."""
 
-from datetime import datetime
-from typing import Annotated, Any
+import re
+from typing import Annotated
 
 import msgspec
 
-from lake.decoder import epoch_us
 from lake.errors import InvalidInput, Problem
 from lake.home import now_us
-from lake.input_schema import InputSchema
-from lake.log.records import LabelRecord, encode_record, key_hash
+from lake.log.labels import Label, LabelReader
+from lake.log.records import encode_record
 
 MAXIMUM_LABELS = 10_000
+_PLACE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 
-
-class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The truth about one prediction: named by `request_id` and `row`, or by `entity` and `event_time`.
-
-    `label` is 0 or 1 (binary), a number (regression) or a class's name (multiclass).
-    """
-
-    label: float | str
-    request_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
-    row: Annotated[int, msgspec.Meta(ge=0)] = 0
-    entity: dict[str, Any] | None = None
-    event_time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    observed_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+# Bytes that are not UTF-8, and nesting without end, are no MsgspecError.
+_MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class LabelBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`POST /models/{name}/labels`."""
+    """Many labels, accepted or refused together."""
 
     labels: Annotated[list[Label], msgspec.Meta(min_length=1, max_length=MAXIMUM_LABELS)]
 
@@ -40,49 +29,35 @@ class LabelsAccepted(msgspec.Struct, frozen=True):
     accepted: int
 
 
-def label_records(batch: LabelBatch, schema: InputSchema, client_id: str | None) -> list[bytes]:
+class _Members(msgspec.Struct, frozen=True):
+    """What tells a batch from a label that stands alone."""
+
+    labels: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_members = msgspec.json.Decoder(_Members)
+_batch = msgspec.json.Decoder(LabelBatch)
+_single = msgspec.json.Decoder(Label)
+
+
+def label_records(body: bytes, reader: LabelReader, client_id: str | None) -> list[bytes]:
     """The labels of a request, encoded for the spool. Raises InvalidInput with every problem."""
-    problems = [problem for index, label in enumerate(batch.labels) for problem in _problems(f"labels[{index}]", label, schema)]
+    labels = _decoded(body)
+    problems = [problem for path, label in labels.items() for problem in reader.problems(path, label)]
     if problems:
         raise InvalidInput(problems)
     received_at_us = now_us()
-    return [encode_record(_record(label, schema, client_id, received_at_us)) for label in batch.labels]
+    return [encode_record(reader.record(label, client_id, received_at_us)) for label in labels.values()]
 
 
-def _problems(path: str, label: Label, schema: InputSchema) -> list[Problem]:
-    problems = []
-    if (label.request_id is None) == (label.entity is None):
-        found = "neither" if label.request_id is None else "both"
-        problems.append(Problem(path=path, found=found, expected="either request_id or entity"))
-    if label.entity is not None:
-        if set(label.entity) != set(schema.entity_key):
-            problems.append(
-                Problem(path=f"{path}.entity", found=str(sorted(label.entity)), expected=str(sorted(schema.entity_key)))
-            )
-        if label.event_time is None:
-            problems.append(Problem(path=f"{path}.event_time", found="nothing", expected="the time of the entity's event"))
-    if not _fits(label.label, schema):
-        expected = {"binary": "0 or 1", "regression": "a number", "multiclass": f"one of {list(schema.classes)}"}[schema.task]
-        problems.append(Problem(path=f"{path}.label", found=repr(label.label), expected=expected))
-    return problems
-
-
-def _fits(label: float | str, schema: InputSchema) -> bool:
-    if schema.task == "multiclass":
-        return label in schema.classes
-    return label in (0, 1) if schema.task == "binary" else not isinstance(label, str)
-
-
-def _record(label: Label, schema: InputSchema, client_id: str | None, received_at_us: int) -> LabelRecord:
-    entity = label.entity
-    return LabelRecord(
-        use_case=schema.use_case,
-        request_id=label.request_id,
-        row=None if label.request_id is None else label.row,
-        entity_key_hash=None if entity is None else key_hash(schema.spell_entity(entity[name] for name in schema.entity_key)),
-        event_time_us=None if label.event_time is None else epoch_us(label.event_time),
-        label=label.label,
-        observed_at_us=None if label.observed_at is None else epoch_us(label.observed_at),
-        received_at_us=received_at_us,
-        client_id=client_id,
-    )
+def _decoded(body: bytes) -> dict[str, Label]:
+    """The labels by where they stand in the body; one that stands alone is nowhere."""
+    try:
+        if _members.decode(body).labels is msgspec.UNSET:
+            return {"": _single.decode(body)}
+        return {f"labels[{index}]": label for index, label in enumerate(_batch.decode(body).labels)}
+    except _MALFORMED as error:
+        place = _PLACE.search(str(error))
+        path = (place and place["path"]) or "body"
+        expected = 'a label, or {"labels": [...]} with 1 to 10,000 of them, as the page /schema describes them'
+        raise InvalidInput([Problem(path=path, found=_PLACE.sub("", str(error)), expected=expected)]) from error

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, JSONBody, RawBody
+from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from lake.interface.documentation import answer, problem
@@ -24,7 +24,7 @@ from lake.interface.problems import MEDIA_TYPE
 from lake.parameters import Parameters
 from proxy.access import Access
 from proxy.gateway import Gateway
-from proxy.labels import LabelBatch, LabelsAccepted
+from proxy.labels import LabelsAccepted
 from proxy.operation import Operation, Readiness
 
 PROBLEMS = {
@@ -73,9 +73,9 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         return await respond("infer", name, body, request)
 
     @post("/models/{name:str}/labels", status_code=202, tags=["labels"], responses=PROBLEMS)
-    async def labels(name: FromPath[str], data: JSONBody[LabelBatch], request: Request[Any, Any, Any]) -> LabelsAccepted:
-        """Deliver the truth about predictions, once it is known. Of several labels for one prediction the last counts."""
-        return await gateway.accept_labels(name, data, access.client_id(request, "labeller"))
+    async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> LabelsAccepted:
+        """Deliver the truth about predictions, one label or many. Of several labels for one prediction the last counts."""
+        return await gateway.accept_labels(name, body, access.client_id(request, "labeller"))
 
     return [predict, infer, labels]
 

@@ -14,6 +14,8 @@ from lake.documents import DocumentStore
 from lake.errors import NotFound, TrainServeError, Unavailable
 from lake.home import Home, now_us
 from lake.input_schema import InputSchema, find_input_schema
+from lake.log.labels import LabelReader
+from lake.log.privacy import Privacy, Redactor
 from lake.parameters import Parameters, check_parameters, find_copy, find_parameters, keep_copy
 from lake.release.expiry import ahead, refused, served_on
 from lake.release.ledger import Ledger, is_begun
@@ -29,6 +31,14 @@ SUPERSEDED_GRACE_US = 5_000_000
 log = structlog.get_logger(__name__)
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How rows and labels of a use case are read, and what of a row may be kept: all by one input schema."""
+
+    decoder: Decoder
+    redactor: Redactor
+    labels: LabelReader
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for one use case at one moment; replaced as a whole, never changed."""
 
@@ -37,7 +47,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     superseded: Live = Live({})
     superseded_at_us: int = 0
     policy: Policy = BUILT_IN.policy
-    decoder: Decoder | None = None
+    reading: Reading | None = None
 
     def answering(self, now: datetime) -> Live:
         """What is live and may answer now: without what has expired, where the policy refuses that."""
@@ -91,13 +101,13 @@ class Watch:
         except KeyError:
             raise NotFound("model", use_case, f"This proxy answers for {self.use_cases}.") from None
 
-    def decoder(self, use_case: str) -> Decoder:
-        """The decoder of its rows. Raises NotFound, Unavailable before the first dataset."""
-        decoder = self.state(use_case).decoder
-        if decoder is None:
+    def reading(self, use_case: str) -> Reading:
+        """How its rows are read and kept. Raises NotFound, Unavailable before the first dataset."""
+        reading = self.state(use_case).reading
+        if reading is None:
             why = self.alarms.get(use_case, "its input schema is not in the lake yet")
             raise Unavailable(f"model {use_case!r}", why, f"Materialize {use_case}/dataset in Dagster first.")
-        return decoder
+        return reading
 
     def live(self, use_case: str) -> Live:
         """What may answer now. Raises NotFound, Unavailable when what is known of the lake is too old."""
@@ -119,7 +129,7 @@ class Watch:
 
     def schemas(self) -> list[InputSchema]:
         """The input schemas that are known."""
-        return [state.decoder.schema for state in self._states.values() if state.decoder is not None]
+        return [state.reading.decoder.schema for state in self._states.values() if state.reading is not None]
 
     async def start(self) -> None:
         """Look once, then keep looking."""
@@ -210,9 +220,10 @@ class Watch:
 
     def _read_schema(self, use_case: str) -> None:
         schema = find_input_schema(self._lakes[use_case], use_case)
-        decoder = self._states[use_case].decoder
-        if schema is not None and (decoder is None or decoder.schema != schema):
-            self._change(use_case, decoder=Decoder(schema))
+        reading = self._states[use_case].reading
+        if schema is not None and (reading is None or reading.decoder.schema != schema):
+            redactor = Redactor(schema, Privacy.open(self._home.keys, self._store))
+            self._change(use_case, reading=Reading(decoder=Decoder(schema), redactor=redactor, labels=LabelReader(redactor)))
 
 
 def _alarm_of(read: Callable[[str], None], use_case: str) -> str | None:

@@ -10,6 +10,7 @@ from litestar.params import FromPath, RawBody
 
 from lake.home import Home
 from lake.interface.messages import REQUEST_ID_HEADER, InterfaceName
+from lake.log.privacy import PRIVACY_KEY, Privacy
 from lake.log.records import LabelRecord, PredictionRecord, decode_record
 from lake.log.segment import read_segment, segments
 from lake.log.slot import slots
@@ -56,6 +57,11 @@ def predictions(home: Home) -> list[PredictionRecord]:
 def labels(home: Home) -> list[LabelRecord]:
     """The labels in the spools of a home."""
     return [record for record in logged(home) if isinstance(record, LabelRecord)]
+
+
+def key_hash(home: Home, key: str) -> str:
+    """How a key of a client, or an entity, stands in the rows of a home."""
+    return Privacy.read(home.keys / PRIVACY_KEY).key_hash(USE_CASE, key)
 
 
 Answerer = Callable[[InterfaceName, bytes, str], tuple[int, bytes]]

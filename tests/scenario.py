@@ -28,7 +28,7 @@ def parcel_schema(**changes: Any) -> InputSchema:
         entity_key=("parcel_id",),
         event_days_before=36_500,  # parcels of 2013 are sent today
         fields=(
-            Field(name="parcel_id", type="category", sensitive=True),
+            Field(name="parcel_id", type="category"),
             Field(name="sent_at", type="timestamp"),
             Field(name="depot", type="category", categories=("north", "south", "harbour"), unknown_category="refuse"),
             Field(name="carrier", type="category", categories=("bike", "van"), nullable=True),
@@ -39,6 +39,13 @@ def parcel_schema(**changes: Any) -> InputSchema:
         ),
     )
     return msgspec.structs.replace(schema, **changes)
+
+
+def private_schema(**changes: Any) -> InputSchema:
+    """The same, with fields that may not be kept in the clear: hashed are entity, depot and weight, the carrier is left out."""
+    sensitive = {"parcel_id": True, "depot": "hash", "weight_kg": "hash", "carrier": "omit"}
+    fields = tuple(msgspec.structs.replace(field, sensitive=sensitive.get(field.name, False)) for field in parcel_schema().fields)
+    return parcel_schema(fields=fields, **changes)
 
 
 def parcel(**changes: Any) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Labelled examples: what a use case's source and feedback make of history, and which split each row is in."""
 
 import importlib
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -8,6 +10,7 @@ import polars as pl
 from lake.delta import Table
 from lake.errors import SchemaMismatch, SettingError
 from lake.input_schema import InputSchema
+from lake.log.privacy import Privacy
 from lake.tables import TIME, conform, dataset_schema, dtype_of, label_dtype
 from trainserve_assets.use_case import Split, UseCase
 
@@ -26,16 +29,21 @@ def read_source(use_case: UseCase) -> pl.LazyFrame:
     return history
 
 
-def examples(use_case: UseCase, history: pl.LazyFrame, feedback: pl.LazyFrame | None = None) -> pl.DataFrame:
+def examples(
+    use_case: UseCase, history: pl.LazyFrame, feedback: pl.LazyFrame | None = None, privacy: Privacy | None = None
+) -> pl.DataFrame:
     """One row for each labelled example from `train_from` on, sorted by time and entity, with its split.
 
     The source counts up to `history_until`; feedback adds what was asked and answered since. An example that both
-    have, by entity and event time, is the source's. Raises SchemaMismatch naming every column of the source that is off.
+    have, by entity and event time, is the source's. Sensitive fields that nothing uses are kept as in the log, so that the
+    two meet; `privacy` hashes them. Feedback that lacks values of a field that is used is left out: see `UseCase.lacking`.
+    Raises SchemaMismatch naming every column of the source that is off.
     """
-    schema = use_case.input_schema
+    schema = use_case.input_schema.kept(use_case.used)
     key = example_key(schema)
-    parts = [_typed(history, schema).filter(_time(use_case) < start_of(use_case.history_until))]
-    if feedback is not None:
+    typed = _typed(history, use_case.input_schema).filter(_time(use_case) < start_of(use_case.history_until))
+    parts = [typed.select(*_as_kept(use_case, privacy), "label")]
+    if feedback is not None and not use_case.lacking:
         parts.append(_typed(feedback, schema).join(parts[0], on=key, how="anti", nulls_equal=True))
     together = (
         pl.concat(parts)
@@ -44,7 +52,7 @@ def examples(use_case: UseCase, history: pl.LazyFrame, feedback: pl.LazyFrame | 
         .sort([*key, "label"], nulls_last=True)
         .collect()
     )
-    return conform(together, dataset_schema(schema), f"{use_case.name}/dataset")
+    return conform(together, dataset_schema(schema, use_case.used), f"{use_case.name}/dataset")
 
 
 def example_key(schema: InputSchema) -> list[str]:
@@ -97,6 +105,19 @@ def _typed(rows: pl.LazyFrame, schema: InputSchema) -> pl.LazyFrame:
     if problems:
         raise SchemaMismatch(f"{schema.use_case}/source", problems)
     return rows.select(pl.col(name).cast(dtype) for name, dtype in expected.items())
+
+
+def _as_kept(use_case: UseCase, privacy: Privacy | None) -> Iterator[pl.Expr]:
+    """The fields of the source as the dataset keeps them."""
+    for field in use_case.input_schema.kept(use_case.used).fields:
+        column = pl.col(field.name)
+        if field == use_case.input_schema.field(field.name):
+            yield column
+        elif privacy is None:
+            raise SettingError(f"the key to hash {field.name!r} with", None, "the privacy key of this lake")
+        else:
+            hashed = partial(privacy.value_hash, use_case.name, field.name)
+            yield column.map_elements(hashed, return_dtype=pl.String)
 
 
 def _converts(found: pl.DataType, dtype: pl.DataType) -> bool:

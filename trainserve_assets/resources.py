@@ -8,6 +8,7 @@ from pydantic import Field
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.home import Home
+from lake.log.privacy import Privacy
 from lake.release.ledger import Ledger
 from lake.release.trust import Trust
 
@@ -29,6 +30,11 @@ class LakeResource(dg.ConfigurableResource[None]):
     def store(self) -> DocumentStore:
         """The lake's documents."""
         return DocumentStore(self.home.lake)
+
+    @property
+    def privacy(self) -> Privacy:
+        """What hashes keys and sensitive values of the rows of this lake."""
+        return Privacy.open(self.home.keys, self.store)
 
     def table(self, use_case: str, name: str) -> Table:
         """One Delta table of a use case."""

@@ -143,3 +143,13 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
                 raise SettingError(f"a name of a candidate or gate of {self.name!r}", name, "letters, digits and _, each once")
         if sum(candidate.baseline for candidate in self.candidates) != 1:
             raise SettingError(f"candidates of {self.name!r}", names, "exactly one with baseline: true")
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The fields that models and their evidence use: the dataset has their values, sensitive or not."""
+        return tuple(dict.fromkeys([*self.features, *self.slices, *(one.field for one in self.invariances)]))
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """The fields that are used and whose values the log does not keep: what comes back from there lacks them."""
+        return tuple(name for name in self.used if self.input_schema.field(name).sensitive)

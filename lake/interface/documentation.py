@@ -5,6 +5,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import swagger_ui_bundle
 from litestar import Request, Router
 from litestar.openapi import OpenAPIConfig
@@ -15,6 +16,7 @@ from litestar.static_files import create_static_files_router
 from lake.decoder import TENSOR_TYPES
 from lake.input_schema import Field, InputSchema
 from lake.interface.problems import MEDIA_TYPE, ProblemDocument
+from lake.log.labels import Label
 
 ASSETS_PATH = "/schema/assets"
 
@@ -36,6 +38,17 @@ def example_infer(schema: InputSchema) -> dict[str, Any]:
         for field in schema.fields
     ]
     return {"id": "my-request-1", "inputs": inputs}
+
+
+def example_labels(schema: InputSchema) -> dict[str, Any]:
+    """Labels by each of their names: the id of a request, or, where rows have one, an entity and its time."""
+    truth = schema.classes[0] if schema.task == "multiclass" else 1
+    examples: dict[str, Any] = {"by request": {"request_id": "01a20afc-00df-74a9-8fe9-48895b375d54", "row": 0, "label": truth}}
+    if schema.entity_key and schema.event_time:
+        row = example_record(schema)
+        entity = {name: row[name] for name in schema.entity_key}
+        examples["by entity"] = {"labels": [{"entity": entity, "event_time": row[schema.event_time], "label": truth}]}
+    return examples
 
 
 def answer(body: type[Any], description: str) -> ResponseSpec:
@@ -118,6 +131,14 @@ def _with_bodies(document: dict[str, Any], schemas: list[InputSchema]) -> dict[s
         },
     }
     _set_body(document, "/v2/models/{name}/infer", infer, {s.use_case: example_infer(s) for s in schemas})
+    labels = {
+        "type": "object",
+        "required": ["labels"],
+        "additionalProperties": False,
+        "properties": {"labels": {"type": "array", "minItems": 1, "items": _LABEL_SCHEMA}},
+    }
+    examples = {f"{s.use_case}, {how}": example for s in schemas for how, example in example_labels(s).items()}
+    _set_body(document, "/models/{name}/labels", {"oneOf": [_LABEL_SCHEMA, labels]}, examples)
     names = [schema.use_case for schema in schemas]
     for operations in document["paths"].values():
         for operation in operations.values():
@@ -140,6 +161,8 @@ _TENSOR_SCHEMA = {
         "parameters": {"type": "object"},
     },
 }
+
+_LABEL_SCHEMA = msgspec.json.schema_components([Label])[1]["Label"]
 
 
 def _set_body(document: dict[str, Any], path: str, schema: dict[str, Any], examples: dict[str, Any]) -> None:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import msgspec
 import polars as pl
-import xxhash
 
 from lake.input_schema import InputSchema
 from lake.log.commits import CommitRecord
@@ -76,11 +75,6 @@ Record = PredictionRecord | LabelRecord | CommitRecord
 
 encode_record = msgspec.msgpack.Encoder(order="sorted").encode
 decode_record = msgspec.msgpack.Decoder(Record).decode
-
-
-def key_hash(key: str) -> str:
-    """How a client's key or an entity's key stands in a row."""
-    return xxhash.xxh3_128_hexdigest(key.encode())
 
 
 def predictions_frame(

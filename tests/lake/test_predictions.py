@@ -14,7 +14,6 @@ from lake.log.records import (
     PredictionRecord,
     decode_record,
     encode_record,
-    key_hash,
     labels_frame,
     predictions_frame,
 )
@@ -131,7 +130,7 @@ def test_a_row_far_from_its_arrival_is_filed_under_that_and_keeps_its_own_time(e
 
 
 def test_a_label_is_one_row_with_every_column_of_its_table() -> None:
-    by_entity = label(2, request_id=None, row=None, entity_key_hash=key_hash("P-2"), event_time_us=1_372_640_400_000_000)
+    by_entity = label(2, request_id=None, row=None, entity_key_hash="2" * 32, event_time_us=1_372_640_400_000_000)
     frame = labels_frame([label(1), by_entity], "s", [7, 8], parcel_schema())
 
     assert frame.schema == labels_schema(parcel_schema())
@@ -144,12 +143,6 @@ def test_a_class_is_a_label_by_its_name() -> None:
     schema = parcel_schema(task="multiclass", classes=("early", "late"))
 
     assert labels_frame([label(1, label="late")], "s", [1], schema)["label"].to_list() == ["late"]
-
-
-def test_a_key_is_hashed_the_same_everywhere_and_is_not_the_key() -> None:
-    assert key_hash("P-1") == key_hash("P-1") != key_hash("P-2")
-    assert "P-1" not in key_hash("P-1")
-    assert len(key_hash("")) == 32
 
 
 def test_a_frame_that_does_not_fit_its_table_is_refused_with_every_column_that_is_off() -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from lake.decoder import epoch_us
-from lake.log.records import MAXIMUM_RAW_BYTES, PredictionRecord, key_hash
-from tests.proxied import predictions
+from lake.log.records import MAXIMUM_RAW_BYTES, PredictionRecord
+from tests.proxied import key_hash, predictions
 from tests.proxy.conftest import Loop
 from tests.scenario import USE_CASE, parcel, records_body, tensors_body
 from tests.served import INFER, PREDICT, scores_of, varied
@@ -68,7 +68,7 @@ def test_a_row_says_what_was_asked_when_and_who_answered(loop: Loop) -> None:
     assert logged.parameters_version == 0
     assert logged.event_time_us == epoch_us(datetime(2013, 7, 2, 6, tzinfo=timezone.utc))
     assert epoch_us(before) <= logged.received_at_us <= epoch_us(datetime.now(timezone.utc))
-    assert logged.entity_key_hash == logged.routing_key_hash == key_hash("P-77")
+    assert logged.entity_key_hash == logged.routing_key_hash == key_hash(loop.home, "P-77")
     assert 0 < (logged.upstream_latency_us or 0) <= logged.latency_us < 60_000_000
     assert (logged.raw, logged.client_id, logged.client_request_id) == (None, None, None)
 
@@ -80,7 +80,7 @@ def test_a_batch_leaves_a_row_for_each_of_its_rows(loop: Loop) -> None:
     logged = rows_of(loop, answer.headers["trainserve-request-id"])
     assert [record.row for record in logged] == list(range(100))
     assert [record.scores for record in logged] == [[score] for score in scores_of(answer.content, "infer")]
-    assert [record.entity_key_hash for record in logged] == [key_hash(row["parcel_id"]) for row in rows]
+    assert [record.entity_key_hash for record in logged] == [key_hash(loop.home, row["parcel_id"]) for row in rows]
     assert len({record.arm for record in logged}) == 1
 
 

@@ -11,8 +11,7 @@ from lake.decoder import epoch_us
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.log.records import key_hash
-from tests.proxied import NOBODY, labels, parameters, predictions, proxied
+from tests.proxied import NOBODY, key_hash, labels, parameters, predictions, proxied
 from tests.proxy.conftest import Loop
 from tests.scenario import USE_CASE, parcel, parcel_schema, records_body
 from tests.served import PREDICT, Approver, Client
@@ -52,7 +51,7 @@ def test_a_label_for_an_entity_and_its_time_names_the_predictions_row(loop: Loop
     assert answer.status_code == 202
     label = labels(loop.home)[-1]
     [prediction] = [record for record in predictions(loop.home) if record.request_id == request_id]
-    assert label.entity_key_hash == prediction.entity_key_hash == key_hash("P-99")
+    assert label.entity_key_hash == prediction.entity_key_hash == key_hash(loop.home, "P-99")
     assert label.event_time_us == prediction.event_time_us
     assert (label.request_id, label.row) == (None, None)
 

@@ -42,7 +42,7 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
     def dataset(lake: LakeResource) -> dg.MaterializeResult[None]:
         publish_input_schema(lake.store, use_case.input_schema)
         feedback = lake.table(use_case.name, FEEDBACK)
-        rows = examples(use_case, read_source(use_case), feedback.scan() if feedback.exists() else None)
+        rows = examples(use_case, read_source(use_case), feedback.scan() if feedback.exists() else None, lake.privacy)
         digest = content_digest(rows)
         version = lake.table(use_case.name, DATASET).replace(rows, digest)
         return dg.MaterializeResult(
@@ -52,6 +52,7 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
                 "digest": digest,
                 **{f"rows_{split}": rows.filter(split=split).height for split in SPLITS},
                 **_label_words(use_case, rows),
+                **_feedback_words(use_case),
             },
             data_version=dg.DataVersion(digest),
         )
@@ -65,7 +66,8 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
     )
     def dataset_checks(lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         rows = lake.table(use_case.name, DATASET).scan()
-        for claim, verdicts in judge_examples(rows, use_case.input_schema, example_key(use_case.input_schema)).items():
+        schema = use_case.input_schema.kept(use_case.used)
+        for claim, verdicts in judge_examples(rows, schema, example_key(schema)).items():
             yield _result(key, claim, verdicts)
 
     return dg.Definitions(assets=[source, dataset], asset_checks=[dataset_checks])
@@ -96,8 +98,15 @@ def _label_words(use_case: UseCase, rows: pl.DataFrame) -> dict[str, dg.Metadata
     }
 
 
+def _feedback_words(use_case: UseCase) -> dict[str, str]:
+    """Why feedback teaches nothing here, if so."""
+    if not use_case.lacking:
+        return {}
+    return {"feedback_is_left_out": f"the log does not keep what models use: {', '.join(use_case.lacking)} (sensitive)"}
+
+
 def _columns(use_case: UseCase) -> dg.TableSchema:
-    fields = {field.name: field for field in use_case.input_schema.fields}
+    fields = {field.name: field for field in use_case.input_schema.kept(use_case.used).fields}
     described = {name: f"{field.description}{f' ({field.unit})' if field.unit else ''}" for name, field in fields.items()}
     described |= {"label": use_case.input_schema.label, "split": ", ".join(SPLITS)}
     return dg.TableSchema(
@@ -108,6 +117,6 @@ def _columns(use_case: UseCase) -> dg.TableSchema:
                 description=described[name],
                 constraints=dg.TableColumnConstraints(nullable=name in fields and fields[name].nullable),
             )
-            for name, dtype in dataset_schema(use_case.input_schema).items()
+            for name, dtype in dataset_schema(use_case.input_schema, use_case.used).items()
         ]
     )

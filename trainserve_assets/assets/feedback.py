@@ -33,7 +33,12 @@ def feedback_definitions(use_case: UseCase) -> dg.Definitions:
         digest = content_digest(rows)
         version = lake.table(use_case.name, FEEDBACK).replace(rows, digest)
         return dg.MaterializeResult(
-            metadata={"dagster/row_count": rows.height, "delta_version": version, "digest": digest},
+            metadata={
+                "dagster/row_count": rows.height,
+                "delta_version": version,
+                "digest": digest,
+                "lacks": ", ".join(use_case.lacking) or "nothing that models use",
+            },
             data_version=dg.DataVersion(digest),
         )
 

@@ -21,12 +21,12 @@ def skew(use_case: UseCase, dataset: pl.LazyFrame, predictions: Table) -> tuple[
     """One comparison for each field outside the key, over the examples that both have; none while they share none.
 
     Of several answers about one example the one counts that was asked last. Values are equal when they are the same,
-    nulls included.
+    nulls included. A field whose values the log does not keep is not compared.
     """
-    schema = use_case.input_schema
+    schema = use_case.input_schema.kept(use_case.used)
     key = example_key(schema)
-    fields = [name for name in schema.names if name not in key]
-    if not fields or not predictions.exists():
+    fields = [name for name in schema.names if name not in {*key, *use_case.lacking}]
+    if not fields or not predictions.exists() or not set(key).isdisjoint(use_case.lacking):
         return ()
     until = date.fromisoformat(use_case.history_until)
     logged = (

@@ -66,7 +66,9 @@ class Reference:
         day = pl.col(schema.event_time).dt.date() if schema.event_time else pl.lit(0)
         dated = training.with_columns(_day=day)
         self.features = {
-            name: _feature_reference(dated, schema.field(name)) for name in sorted(features) if name in training.columns
+            name: _feature_reference(dated, schema.field(name))
+            for name in sorted(features)
+            if name in training.columns and not schema.field(name).sensitive  # its values are not in the log
         }
         self._limit = cache(self._compute_limit)
 
