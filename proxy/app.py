@@ -11,6 +11,7 @@ from lake.home import Home
 from lake.interface.documentation import api_documentation, documentation_assets
 from lake.interface.problems import EXCEPTION_HANDLERS
 from lake.log.group_commit import GroupCommit
+from lake.log.log_key import LogKey
 from lake.log.slot import Slot
 from lake.parameters import Parameters
 from lake.times import Clock, now_utc
@@ -40,7 +41,7 @@ def create_app(
     """The application of one proxy worker; `parameters` are version 0 of each use case."""
     watch = Watch(home, parameters, greatest_copy_age_s, clock)
     upstreams = Upstreams()
-    spool = GroupCommit(Slot.lease(home.spools))
+    spool = GroupCommit(Slot.lease(home.spools), LogKey.read_or_make(home.keys))
     metrics = Metrics()
     access = Access(home.credentials)
     operation = Operation(home, watch, upstreams, spool, metrics)

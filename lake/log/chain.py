@@ -50,8 +50,8 @@ class Sealed(msgspec.Struct, frozen=True):
 class Chain:
     """Seals what one slot appends. Not for use by two threads at once."""
 
-    def __init__(self, folder: Path, spool_id: str, key: LogKey) -> None:
-        self.head = read_chain(folder)
+    def __init__(self, folder: Path, spool_id: str, head: ChainHead, key: LogKey) -> None:
+        self.head = head
         self._folder = folder
         self._spool_id = spool_id
         self._key = key
@@ -84,7 +84,7 @@ class Chain:
 
     def keep(self) -> None:
         """Keep the head in the slot's folder, durably: before a segment is closed. Raises OSError."""
-        _keep(self._folder, self.head)
+        keep_chain(self._folder, self.head)
 
 
 def read_chain(folder: Path) -> ChainHead:
@@ -93,11 +93,9 @@ def read_chain(folder: Path) -> ChainHead:
     return decoded(path.read_bytes(), f"the head of the chain ({path})", ChainHead) if path.exists() else ChainHead()
 
 
-def recover_chain(folder: Path, first_seq: int, records: Sequence[bytes | None]) -> None:
-    """Keep the head as the newest segment leaves it, before that is closed. Safe to run twice. Raises OSError."""
-    head = grown(read_chain(folder), first_seq, records)
-    if head != read_chain(folder):
-        _keep(folder, head)
+def keep_chain(folder: Path, head: ChainHead) -> None:
+    """Keep the head in the slot's folder, durably. Raises OSError."""
+    write_file(folder / _HEAD, canonical(head))
 
 
 def grown(head: ChainHead, first_seq: int, records: Sequence[bytes | None]) -> ChainHead:
@@ -129,7 +127,3 @@ def _commit_in(record: bytes) -> Commit | None:
 
 def _spans(places: Sequence[tuple[str, str]]) -> tuple[Span, ...]:
     return tuple(Span(use_case, table, len(list(run))) for (use_case, table), run in groupby(places))
-
-
-def _keep(folder: Path, head: ChainHead) -> None:
-    write_file(folder / _HEAD, canonical(head))

@@ -1,10 +1,16 @@
-"""Group commit: all requests that wait share one fsync, and the next commit begins as soon as the last one ends."""
+"""Group commit: all requests that wait share one fsync, and the next commit begins as soon as the last one ends.
+
+Each ends with a record that seals it: see `lake.log.commits`.
+"""
 
 import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 from lake.errors import SpoolUnavailable
+from lake.log.chain import Chain, Sealed
+from lake.log.log_key import LogKey
+from lake.log.receipts import Receipt
 from lake.log.slot import Slot
 
 
@@ -15,29 +21,30 @@ class GroupCommit:
     long a record waits for the shipper. Must be used from one event loop.
     """
 
-    def __init__(self, slot: Slot, segment_bytes: int = 8 * 1024 * 1024, segment_age_s: float = 1.0) -> None:
+    def __init__(self, slot: Slot, key: LogKey, segment_bytes: int = 8 * 1024 * 1024, segment_age_s: float = 1.0) -> None:
         self.slot = slot
         self.records_committed = 0
         self.commits = 0
         self.failure: str | None = None
+        self._chain = Chain(slot.folder, slot.spool_id, slot.chain, key)
         self._segment_bytes = segment_bytes
         self._segment_age_s = segment_age_s
-        self._waiting: list[tuple[list[bytes], asyncio.Future[None]]] = []
+        self._waiting: list[tuple[list[bytes], asyncio.Future[Receipt]]] = []
         self._committing: asyncio.Task[None] | None = None
         self._rotating: asyncio.Task[None] | None = None
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
 
-    async def append(self, records: list[bytes]) -> None:
-        """Wait until these records are on disk. Raises SpoolUnavailable when they cannot be written."""
+    async def append(self, records: list[bytes]) -> Receipt:
+        """Wait until these records are on disk; returns the receipt. Raises SpoolUnavailable when they cannot be written."""
         if self._closed:
             raise SpoolUnavailable("it was closed")
         loop = asyncio.get_running_loop()
-        written: asyncio.Future[None] = loop.create_future()
+        written: asyncio.Future[Receipt] = loop.create_future()
         self._waiting.append((records, written))
         if self._committing is None:
             self._committing = loop.create_task(self._commit())
-        await written
+        return await written
 
     def start(self) -> None:
         """Begin to rotate segments by age, and to look whether a disk that failed takes writes again."""
@@ -56,7 +63,7 @@ class GroupCommit:
             await self._committing
         self._thread.shutdown()
         with contextlib.suppress(OSError):  # the shipper then takes the segment as one that a crash left open
-            self.slot.rotate()
+            self._rotate()
         self.slot.close()
 
     async def _commit(self) -> None:
@@ -71,20 +78,28 @@ class GroupCommit:
             if failure is None:
                 self.commits += 1
                 self.records_committed += len(records)
+                _hand_out(outcome.result(), group)
+                continue
+            told = SpoolUnavailable(str(failure)) if isinstance(failure, OSError) else failure
             for _, written in group:
-                if written.done():
-                    continue  # its request was cancelled
-                if failure is None:
-                    written.set_result(None)
-                else:
-                    written.set_exception(SpoolUnavailable(str(failure)) if isinstance(failure, OSError) else failure)
+                if not written.done():  # else its request was cancelled
+                    written.set_exception(told)
         self._committing = None
 
-    def _write(self, records: list[bytes]) -> None:
-        self.slot.append(records)
+    def _write(self, records: list[bytes]) -> Sealed:
+        sealed = self._chain.seal(records, self.slot.next_seq)
+        self.slot.append([*records, sealed.encoded])
+        self._chain.advance(sealed)
         if self.slot.size >= self._segment_bytes:
             with contextlib.suppress(OSError):  # these records are on disk; the segment is tried again
-                self.slot.rotate()
+                self._rotate()
+        return sealed
+
+    def _rotate(self) -> None:
+        """Close the segment, once it is known beside it where the chain stands. Raises OSError, and then it goes on."""
+        if self.slot.size:
+            self._chain.keep()
+            self.slot.rotate()
 
     async def _look_after(self) -> None:
         loop = asyncio.get_running_loop()
@@ -95,4 +110,14 @@ class GroupCommit:
                     # Whoever is told of the failure may send no requests any more: without them it would never end.
                     await loop.run_in_executor(self._thread, self.slot.probe)
                     self.failure = None
-                await loop.run_in_executor(self._thread, self.slot.rotate)
+                await loop.run_in_executor(self._thread, self._rotate)
+
+
+def _hand_out(sealed: Sealed, group: list[tuple[list[bytes], asyncio.Future[Receipt]]]) -> None:
+    """Give each request the receipt of its records, which are the last of the commit, in the order of the requests."""
+    commit = sealed.commit
+    seq = commit.last_seq + 1 - sum(len(records) for records, _ in group)
+    for records, written in group:
+        if not written.done():  # its request was cancelled
+            written.set_result(Receipt(commit, sealed.leaves, seq, len(records)))
+        seq += len(records)

@@ -14,6 +14,7 @@ from typing import Self
 import structlog
 
 from lake.documents import make_folder, sync_file, sync_folder, write_file
+from lake.log.chain import ChainHead, grown, keep_chain, read_chain
 from lake.log.segment import first_seq, joined, read_segment, segment_path, segments
 
 _LOCK = "lock"
@@ -33,6 +34,7 @@ class Slot:
 
     size: int
     next_seq: int
+    chain: ChainHead  # as it stood when the slot was leased
     _file: int
     _clean: bool  # nothing stands behind `size`
     _named: bool  # the segment's name is on disk
@@ -128,6 +130,7 @@ class Slot:
         """Continue after the last whole record; what a crash left half-written behind it is cut off and kept beside."""
         existing = segments(self.folder)
         self.next_seq = 1
+        self.chain = read_chain(self.folder)
         if existing:
             newest = existing[-1]
             contents = read_segment(newest)
@@ -138,6 +141,10 @@ class Slot:
                 os.truncate(newest, contents.length)
             sync_file(newest)
             self.next_seq = first_seq(newest) + len(contents.records)
+            kept, self.chain = self.chain, grown(self.chain, first_seq(newest), contents.records)
+            if self.chain != kept:
+                with contextlib.suppress(OSError):  # a full disk: it is kept before the next segment is closed
+                    keep_chain(self.folder, self.chain)
         self._begin()
 
     def _begin(self) -> None:

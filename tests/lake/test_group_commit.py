@@ -6,14 +6,17 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from lake.errors import InvalidInput, SpoolUnavailable
 from lake.home import Home
 from lake.log.group_commit import GroupCommit
+from lake.log.log_key import LogKey
 from lake.log.segment import closed_segments, read_segment, segments
 from lake.log.slot import Slot
+from lake.tables import COMMITS
 
 DEADLINE_S = 10
 
@@ -21,16 +24,21 @@ DEADLINE_S = 10
 @asynccontextmanager
 async def spool(home: Home, segment_bytes: int = 1024 * 1024, segment_age_s: float = 60) -> AsyncIterator[GroupCommit]:
     """The log of one worker."""
-    log = GroupCommit(Slot.lease(home.spools), segment_bytes, segment_age_s)
+    log = GroupCommit(Slot.lease(home.spools), LogKey.read_or_make(home.keys), segment_bytes, segment_age_s)
     try:
         yield log
     finally:
         await log.close()
 
 
-def held(home: Home) -> list[bytes | None]:
-    """All records of the first slot."""
-    return [record for path in segments(home.spools / "slot-000") for record in read_segment(path).records]
+def held(home: Home) -> list[bytes]:
+    """All records of the first slot, without the commits that seal them."""
+    return [record for path in segments(home.spools / "slot-000") for record in unsealed(path)]
+
+
+def unsealed(path: Path) -> list[bytes]:
+    """The records of a segment, without the commits that seal them."""
+    return [record for record in read_segment(path).records if record is not None and COMMITS.encode() not in record[:10]]
 
 
 class Disk:
@@ -183,10 +191,10 @@ def test_whatever_fails_those_who_wait_hear_of_it_and_the_next_are_served(home: 
 
 def test_a_segment_is_closed_when_it_is_long_enough(home: Home) -> None:
     async def scenario() -> None:
-        async with spool(home, segment_bytes=100) as log:
+        async with spool(home, segment_bytes=600) as log:
             for _ in range(4):
                 await log.append([b"x" * 60])
-            assert [len(read_segment(path).records) for path in closed_segments(log.slot.folder)] == [2, 2]
+            assert [len(unsealed(path)) for path in closed_segments(log.slot.folder)] == [2, 2]
 
     asyncio.run(scenario())
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lake.decoder import Decoder
 from lake.delta import Table
 from lake.input_schema import Field, InputSchema
+from lake.log.chain import Chain, ChainHead
 from lake.log.commits import CommitRecord, commit_records, commits_frame
 from lake.log.log_key import LogKey
 from lake.log.records import (
@@ -207,9 +208,7 @@ def _edited(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def test_commits_come_back_from_their_table_as_they_were_logged(tmp_path: Path) -> None:
-    from lake.log.chain import Chain
-
-    chain = Chain(tmp_path, "s", LogKey.read_or_make(tmp_path / "keys"))
+    chain = Chain(tmp_path, "s", ChainHead(), LogKey.read_or_make(tmp_path / "keys"))
     encoded = []
     for number in range(3):
         sealed = chain.seal([encode_record(prediction(number)), encode_record(label(number)), b"?"], 4 * number + 1)
