@@ -15,7 +15,7 @@ from litestar.testing import TestClient
 from lake.documents import DocumentStore
 from lake.errors import SettingError
 from lake.home import Home
-from lake.input_schema import publish_input_schema
+from lake.input_schema import InputSchema, publish_input_schema
 from lake.listener import bind
 from lake.package import seal
 from lake.release.approvers import Written, write_written
@@ -72,12 +72,12 @@ class Approver:
     `toys` are the models that it sealed, by the digests of their packages.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, schema: InputSchema | None = None) -> None:
         self._home = home
         self.store = DocumentStore(home.lake)
         self.toys: dict[str, Toy] = {}
         self._key = PlatformKey.read_or_make(home.keys)
-        publish_input_schema(self.store, parcel_schema())
+        publish_input_schema(self.store, schema or parcel_schema())
 
     def make_policy(self, **facts: Any) -> None:
         """Put the first policy in force, which names ada as its approver."""

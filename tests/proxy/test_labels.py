@@ -10,7 +10,7 @@ import pytest
 from lake.decoder import epoch_us
 from lake.documents import DocumentStore
 from lake.home import Home
-from lake.input_schema import publish_input_schema
+from lake.input_schema import Field, publish_input_schema
 from tests.proxied import NOBODY, key_hash, labels, parameters, predictions, proxied
 from tests.proxy.conftest import Loop
 from tests.scenario import USE_CASE, parcel, parcel_schema, records_body
@@ -54,6 +54,83 @@ def test_a_label_for_an_entity_and_its_time_names_the_predictions_row(loop: Loop
     assert label.entity_key_hash == prediction.entity_key_hash == key_hash(loop.home, "P-99")
     assert label.event_time_us == prediction.event_time_us
     assert (label.request_id, label.row) == (None, None)
+
+
+def test_a_label_may_come_alone(client: Client, home: Home) -> None:
+    answer = client.post(LABELS, json={"request_id": REQUEST_ID, "label": 1})
+
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
+    assert [(label.request_id, label.row, label.label) for label in labels(home)] == [(REQUEST_ID, 0, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("label", "path"),
+    [
+        ({"label": 1}, "body"),
+        ({"label": 2, "request_id": REQUEST_ID}, "label"),
+        ({"label": 1, "entity": {"parcel_id": "P-1"}}, "event_time"),
+        ({"label": 1, "entity": {"parcel_id": 1}, "event_time": "2013-07-01T00:00:00Z"}, "entity.parcel_id"),
+        ({"label": 1, "request_id": 7}, "request_id"),
+        ({"request_id": REQUEST_ID}, "body"),
+        ({"label": 1, "request_id": REQUEST_ID, "score": 1}, "body"),
+    ],
+)
+def test_what_is_wrong_with_a_label_that_came_alone_is_named(
+    client: Client, home: Home, label: dict[str, Any], path: str
+) -> None:
+    answer = client.post(LABELS, json=label)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert [problem["path"] for problem in answer.json()["problems"]] == [path]
+    assert labels(home) == []
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ({"flight": 15, "gate": "B4", "fee": 2.5, "own": True}, {}),
+        ({"flight": 15, "gate": None, "fee": 2, "own": False}, {}),
+        ({}, {"flight": "15"}),
+        ({}, {"flight": 15.5, "fee": "2.5"}),
+        ({}, {"flight": 0, "gate": "Z9", "own": 1}),
+        ({}, {"flight": None}),
+    ],
+)
+def test_the_values_of_an_entity_are_of_their_fields(
+    home: Home, store: DocumentStore, good: dict[str, Any], bad: dict[str, Any]
+) -> None:
+    fields = (
+        Field(name="flight", type="integer", minimum=1, maximum=9999),
+        Field(name="gate", type="category", categories=("B4",), unknown_category="refuse", nullable=True),
+        Field(name="fee", type="number"),
+        Field(name="own", type="boolean"),
+        Field(name="sent_at", type="timestamp"),
+    )
+    key = tuple(field.name for field in fields[:4])
+    publish_input_schema(store, parcel_schema(fields=fields, entity_key=key))
+    entity = {"flight": 15, "gate": "B4", "fee": 2.5, "own": True} | good | bad
+    with proxied(home, parameters({"champion": NOBODY})) as client:
+        answer = deliver(client, {"entity": entity, "event_time": "2013-07-01T00:00:00Z", "label": 1})
+        row = records_body({**entity, "sent_at": "2013-07-01T00:00:00Z"})
+        client.post(PREDICT, content=row)
+
+    assert answer.status_code == (400 if bad else 202)
+    if bad:
+        assert [one["path"] for one in answer.json()["problems"]] == [f"labels[0].entity.{name}" for name in bad]
+    else:
+        [label], [prediction] = labels(home), predictions(home)
+        assert label.entity_key_hash is not None
+        assert label.entity_key_hash == prediction.entity_key_hash
+        assert label.event_time_us == prediction.event_time_us
+
+
+def test_an_entity_cannot_name_rows_that_have_no_time_of_their_own(home: Home, store: DocumentStore) -> None:
+    publish_input_schema(store, parcel_schema(event_time=None))
+    with proxied(home, parameters({"champion": NOBODY})) as client:
+        answer = deliver(client, {"entity": {"parcel_id": "P-1"}, "event_time": "2013-07-01T00:00:00Z", "label": 1})
+
+    assert answer.status_code == 400
+    assert "request_id" in answer.json()["problems"][0]["expected"]
 
 
 def test_many_labels_are_kept_in_their_order(client: Client, home: Home) -> None:

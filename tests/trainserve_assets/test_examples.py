@@ -1,15 +1,17 @@
 """Labelled examples: what of the source and of feedback becomes the dataset, and in which split."""
 
 from datetime import datetime, timezone
+from typing import Any
 
 import msgspec
 import polars as pl
 import pytest
 
 from lake.errors import SchemaMismatch, SettingError
-from lake.tables import feedback_schema
+from lake.log.privacy import Privacy
+from lake.tables import dataset_schema, feedback_schema
 from tests.parcel_training import parcel_history, parcel_use_case
-from tests.scenario import parcel_schema
+from tests.scenario import parcel_schema, private_schema
 from trainserve_assets.digests import content_digest
 from trainserve_assets.examples import examples, read_source
 
@@ -126,3 +128,50 @@ def test_what_cannot_be_misread_is_converted() -> None:
 def test_a_source_that_cannot_be_called_is_named(source: str) -> None:
     with pytest.raises(SettingError, match=f"source of 'late_parcel' is '{source}"):
         read_source(parcel_use_case(source=source))
+
+
+PRIVACY = Privacy(bytes(32))
+PRIVATE = parcel_use_case(input_schema=private_schema(), features=("stops", "express"), slices=(), invariances=())
+
+
+def test_what_is_sensitive_and_not_used_stands_in_the_dataset_as_in_the_log() -> None:
+    rows = examples(PRIVATE, parcel_history(), privacy=PRIVACY)
+
+    clear = examples(USE_CASE, parcel_history())
+    assert "carrier" not in rows.columns
+    assert rows.schema == dataset_schema(private_schema())
+    for name in ("parcel_id", "depot", "weight_kg"):
+        hashed = {PRIVACY.value_hash(PRIVATE.name, name, value) for value in clear[name]}
+        assert set(rows[name]) == hashed
+    assert (
+        rows.select("sent_at", "stops", "label", "split")
+        .sort("sent_at")
+        .equals(clear.select("sent_at", "stops", "label", "split").sort("sent_at"))
+    )
+
+
+def test_feedback_meets_the_source_by_the_hash_of_its_entity() -> None:
+    history = parcel_history()
+    known = examples(PRIVATE, history, privacy=PRIVACY)
+    logged = known.lazy().with_columns(request_id=pl.lit("r"), row=pl.lit(0, pl.Int64), package_digest=pl.lit("p"))
+
+    assert examples(PRIVATE, history, logged.select(feedback_schema(private_schema()).names()), PRIVACY).height == known.height
+
+
+@pytest.mark.parametrize("changes", [{"features": ("depot", "stops")}, {"features": ("stops",), "slices": ("depot",)}])
+def test_what_is_used_stands_in_the_clear_and_feedback_which_lacks_it_is_left_out(changes: dict[str, Any]) -> None:
+    use_case = msgspec.structs.replace(PRIVATE, **changes)
+    later = parcel_history().filter(pl.col("sent_at") >= at("2013-06-03"))
+    back = examples(msgspec.structs.replace(PRIVATE, history_until="2014-01-01"), later, privacy=PRIVACY)
+    assert examples(PRIVATE, parcel_history(), back.lazy().drop("split"), PRIVACY).filter(split="later").height == back.height > 0
+
+    rows = examples(use_case, parcel_history(), back.lazy().drop("split"), PRIVACY)
+
+    assert use_case.lacking == ("depot",)
+    assert set(rows["depot"]) == {"north", "south", "harbour"}
+    assert rows.select(pl.col("sent_at").max() < at("2013-06-03")).item()
+
+
+def test_without_the_key_nothing_sensitive_becomes_an_example() -> None:
+    with pytest.raises(SettingError, match="the key to hash 'parcel_id' with"):
+        examples(PRIVATE, parcel_history())
