@@ -28,7 +28,9 @@ DESCRIPTION = """Answers for every use case with what was released, splits traff
 writes each answer to a durable log before it is sent.
 
 `POST /models/{name}/predict` takes JSON records; `POST /v2/models/{name}/infer` speaks the Open Inference Protocol v2;
-`POST /models/{name}/labels` takes the truth about earlier predictions. Errors are RFC 9457 problem documents."""
+`POST /models/{name}/labels` takes the truth about earlier predictions. The header `trainserve-receipt` of an answer says
+where it stands in the log; a request with the header `trainserve-proof` gets the member `proof` as well: the rows as they
+were logged, and what binds them to a root that the log's key signed. Errors are RFC 9457 problem documents."""
 
 
 def create_app(

@@ -9,6 +9,7 @@ from lake.errors import TrainServeError
 from lake.interface.messages import InterfaceName
 from lake.interface.problems import Refused, problem_document
 from lake.log.group_commit import GroupCommit
+from lake.log.receipts import with_proof
 from proxy.arms import Arms
 from proxy.exchange import Exchange
 from proxy.labels import LabelsAccepted, label_records
@@ -17,11 +18,12 @@ from proxy.watch import Watch
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the client gets; its rows are on disk."""
+    """What the client gets; its rows are on disk, where the receipt says."""
 
     status: int
     body: bytes
     request_id: str
+    receipt: str
 
 
 class Gateway:
@@ -34,9 +36,19 @@ class Gateway:
         self._metrics = metrics
 
     async def answer(
-        self, interface: InterfaceName, use_case: str, body: bytes, routing_key: str | None, client_id: str | None
+        self,
+        interface: InterfaceName,
+        use_case: str,
+        body: bytes,
+        *,
+        routing_key: str | None,
+        client_id: str | None,
+        prove: bool,
     ) -> Answer:
-        """The answer, logged. Raises NotFound for an unknown use case, SpoolUnavailable when it cannot be logged."""
+        """The answer, logged, with its proof if that is asked for.
+
+        Raises NotFound for an unknown use case, SpoolUnavailable when it cannot be logged.
+        """
         state = self._watch.state(use_case)
         exchange = Exchange(
             use_case=use_case,
@@ -52,27 +64,32 @@ class Gateway:
             exchange.routing_key = routing_key or decoder.entity(rows.records[0])
             given = await self._arms.ask(exchange, interface, len(rows.records))
         except (TrainServeError, msgspec.MsgspecError) as error:
-            return await self._refuse(exchange, error, rows)
+            return await self._refuse(exchange, error, rows, prove=prove)
         exchange.outcome, exchange.status, exchange.engine = "answered", HTTPStatus.OK, given.engine
-        await self._log(exchange, rows, given.scores)
-        return Answer(HTTPStatus.OK, given.body, exchange.request_id)
+        return await self._logged(exchange, given.body, exchange.records(rows, given.scores), prove=prove)
 
-    async def accept_labels(self, use_case: str, body: bytes, client_id: str | None) -> LabelsAccepted:
-        """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept."""
+    async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> tuple[bytes, str]:
+        """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept.
+
+        Returns the answer and its receipt.
+        """
         records = label_records(body, self._watch.reading(use_case).labels, client_id)
-        await self._spool.append(records)
+        receipt = await self._spool.append(records)
         self._metrics.labels.labels(use_case).inc(len(records))
-        return LabelsAccepted(len(records))
+        accepted = msgspec.json.encode(LabelsAccepted(len(records)))
+        return with_proof(accepted, receipt.proof(records)) if prove else accepted, receipt.text
 
-    async def _refuse(self, exchange: Exchange, error: Exception, rows: Rows | None) -> Answer:
+    async def _refuse(self, exchange: Exchange, error: Exception, rows: Rows | None, *, prove: bool) -> Answer:
         if isinstance(error, msgspec.MsgspecError):
             error = Refused(HTTPStatus.BAD_GATEWAY, f"The model's answer could not be read ({error}).")
         document = problem_document(error, exchange.request_id)
         exchange.outcome = "refused" if document.status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
         exchange.status = document.status
-        await self._log(exchange, rows, None)
-        return Answer(document.status, msgspec.json.encode(document), exchange.request_id)
+        return await self._logged(exchange, msgspec.json.encode(document), exchange.records(rows, None), prove=prove)
 
-    async def _log(self, exchange: Exchange, rows: Rows | None, scores: list[list[float]] | None) -> None:
-        await self._spool.append(exchange.records(rows, scores))
+    async def _logged(self, exchange: Exchange, body: bytes, records: list[bytes], *, prove: bool) -> Answer:
+        receipt = await self._spool.append(records)
         self._metrics.count(exchange.use_case, exchange.arm, exchange.outcome, exchange.started)
+        if prove:
+            body = with_proof(body, receipt.proof(records))
+        return Answer(exchange.status, body, exchange.request_id, receipt.text)

@@ -21,6 +21,7 @@ from lake.interface.messages import (
     ServerMetadata,
 )
 from lake.interface.problems import MEDIA_TYPE
+from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
 from lake.parameters import Parameters
 from proxy.access import Access
 from proxy.gateway import Gateway
@@ -46,11 +47,17 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
 
     async def respond(interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
         client_id = access.client_id(request, "client")
-        given = await gateway.answer(interface, name, body, request.headers.get(ROUTING_KEY_HEADER), client_id)
-        media_type = MediaType.JSON if given.status == 200 else MEDIA_TYPE  # noqa: PLR2004 - the one success
-        return Response(
-            given.body, status_code=given.status, media_type=media_type, headers={REQUEST_ID_HEADER: given.request_id}
+        given = await gateway.answer(
+            interface,
+            name,
+            body,
+            routing_key=request.headers.get(ROUTING_KEY_HEADER),
+            client_id=client_id,
+            prove=PROOF_HEADER in request.headers,
         )
+        media_type = MediaType.JSON if given.status == 200 else MEDIA_TYPE  # noqa: PLR2004 - the one success
+        headers = {REQUEST_ID_HEADER: given.request_id, RECEIPT_HEADER: given.receipt}
+        return Response(given.body, status_code=given.status, media_type=media_type, headers=headers)
 
     @post(
         "/models/{name:str}/predict",
@@ -72,10 +79,17 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         """Score tensors, one for each field (Open Inference Protocol v2)."""
         return await respond("infer", name, body, request)
 
-    @post("/models/{name:str}/labels", status_code=202, tags=["labels"], responses=PROBLEMS)
-    async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> LabelsAccepted:
+    @post(
+        "/models/{name:str}/labels",
+        status_code=202,
+        tags=["labels"],
+        responses={202: answer(LabelsAccepted, "They are logged"), **PROBLEMS},
+    )
+    async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Deliver the truth about predictions, one label or many. Of several labels for one prediction the last counts."""
-        return await gateway.accept_labels(name, body, access.client_id(request, "labeller"))
+        client_id = access.client_id(request, "labeller")
+        accepted, receipt = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
+        return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt})
 
     return [predict, infer, labels]
 

@@ -65,6 +65,11 @@ def proof_of(commit: Commit, leaves: Sequence[bytes], numbered: Iterable[tuple[i
     )
 
 
+def with_proof(body: bytes, proof: Proof) -> bytes:
+    """A JSON object with members, given one more: its proof."""
+    return body.rstrip().removesuffix(b"}") + b',"proof":' + msgspec.json.encode(proof) + b"}"
+
+
 def check_proof(proof: Proof, keys: LogKeys) -> None:
     """Raises VerificationError unless the log's key signed a root that binds each of the records at its place."""
     commit = proof.commit
