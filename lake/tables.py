@@ -21,6 +21,9 @@ FEEDBACK = "feedback"
 MAINTENANCE = "maintenance"
 COMMITS = "commits"
 
+# Those of one use case.
+TABLES = (DATASET, EVALUATION, PREDICTIONS, LABELS, WINDOWS, EXPERIMENT, FEEDBACK, MAINTENANCE)
+
 # Where the tables stand that belong to no one use case: no use case has such a name.
 LOG = "_log"
 

@@ -72,8 +72,8 @@ def maintain(table: Table, upkeep: Upkeep, at: datetime, *, thorough: bool) -> D
             _remove(table, upkeep, done)
     except Conflict as conflict:
         done.left = f"left to the next run: {conflict}"
-    if done.joined_files or done.retired_rows:
-        table.checkpoint()
+    if done.joined_files or done.retired_rows or done.removed_files:
+        table.checkpoint()  # without it Delta would name removed files again and again
     if not upkeep.versions:
         table.clean_log()
     files = table.files()
