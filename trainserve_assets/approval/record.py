@@ -47,6 +47,7 @@ def record(lake: LakeResource, use_case: UseCase, request: Request, launch: Laun
     ledger = lake.ledger(use_case.name)
     requirements.check_not_recorded(ledger.entries, pasted)
     wanted = _wanted(request, pasted)
+    requirements.check_waives(wanted.decision, wanted.waivers)
     subject = verified(lake, use_case, wanted, ledger.entries, at_utc)
     if _live_already(fold(ledger.entries), wanted):
         return None

@@ -9,7 +9,7 @@ from checks.release_standard import Gate, decide, standard_digest
 from lake.documents import DocumentStore
 from lake.errors import ReleaseRefused, VerificationError
 from lake.evaluation import Evaluation, evaluations, read_evaluation
-from lake.release.decision import DECISION_TYPE, Decision, Role, Waiver
+from lake.release.decision import DECISION_TYPE, Decision, DecisionKind, Role, Waiver
 from lake.release.ledger import CLOCK_TOLERANCE, Entry
 from lake.release.live import Live, Release, fold
 from lake.release.policy import PolicyVersion
@@ -22,6 +22,7 @@ from trainserve_assets.runs import automation
 from trainserve_assets.use_case import UseCase
 
 _SIGN_AGAIN = "Sign the decision again with `trainserve sign`, and paste the whole line."
+_MINUTES_TO_COUNT = 120
 ARM = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -41,6 +42,12 @@ def check_words(approver: str, reason: str, arm: str) -> None:
             raise ReleaseRefused(f"{name} is empty.", f"Say {missing}.")
     if not ARM.fullmatch(arm):
         raise ReleaseRefused(f"arm {arm!r} is not a name.", "Use at most 40 of: a-z, 0-9, - and _, with a letter first.")
+
+
+def check_waives(decision: DecisionKind, waivers: Sequence[Waiver]) -> None:
+    """Only an approval passes gates, so only an approval waives them."""
+    if waivers and decision != "approve":
+        raise ReleaseRefused(f"a decision to {decision} waives no gate.", "Take the waivers out.")
 
 
 def check_clock(store: DocumentStore, use_case: str, at_utc: datetime) -> None:
@@ -220,4 +227,5 @@ def _what_to_do(version: int) -> str:
 
 
 def _words(span: timedelta) -> str:
-    return f"{span.days} days" if span.days else f"{span.seconds // 60} minutes"
+    hours, minutes = round(span.total_seconds() / 3600), round(span.total_seconds() / 60)
+    return f"{minutes} minutes" if minutes < _MINUTES_TO_COUNT else f"{hours} hours"
