@@ -227,12 +227,13 @@ def filing_time() -> pl.Expr:
 
 def conform(frame: pl.DataFrame, schema: pl.Schema, table: str) -> pl.DataFrame:
     """The frame with the schema's columns in its order. Raises SchemaMismatch naming every column that is off."""
+    found = frame.schema
     problems = [
-        f"column {name!r} is {'missing' if name not in frame.columns else frame.schema[name]}, expected {dtype}"
+        f"column {name!r} is {found.get(name, 'missing')}, expected {dtype}"
         for name, dtype in schema.items()
-        if name not in frame.columns or frame.schema[name] != dtype
+        if found.get(name) != dtype
     ]
-    problems += [f"column {name!r} is not expected" for name in frame.columns if name not in schema]
+    problems += [f"column {name!r} is not expected" for name in found if name not in schema]
     if problems:
         raise SchemaMismatch(table, problems)
     return frame.select(schema.names())

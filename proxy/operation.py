@@ -9,8 +9,8 @@ from lake.copies import LakeStatus
 from lake.errors import Unavailable
 from lake.home import Home
 from lake.interface.problems import MEDIA_TYPE
+from lake.log.backlog import backlog
 from lake.log.group_commit import GroupCommit
-from lake.log.shipper import backlog
 from lake.parameters import Parameters
 from lake.release.expiry import remaining_s
 from proxy.metrics import Metrics

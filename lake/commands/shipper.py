@@ -6,20 +6,45 @@ import threading
 from lake.home import Home
 
 
-def shipper(*, interval_s: float = 1.0) -> None:
+def shipper(
+    *,
+    freshness_s: float = 5.0,
+    rows_by_commit: int = 100_000,
+    bytes_by_commit: int = 64 * 1024 * 1024,
+    metrics_host: str = "127.0.0.1",
+    metrics_port: int = 0,
+) -> None:
     """Move closed segments of every spool of this machine into the Delta tables, until stopped.
+
+    Several may run on one machine: each slot is in the hands of one of them at a time.
 
     Parameters
     ----------
-    interval_s
-        Seconds between two looks at the spools.
+    freshness_s
+        Seconds after its arrival in which a record is to be in its table.
+    rows_by_commit
+        Rows that make a commit full, so that it is made sooner; a larger backlog is shipped in several.
+    bytes_by_commit
+        The same in bytes of the spool. It bounds the memory, to about ten times as much.
+    metrics_host
+        Address on which Prometheus may ask for metrics.
+    metrics_port
+        Port for that; 0 is none.
 
     """
-    from lake.log.shipper import Shipper
+    from lake.failpoints import check_failpoint
+    from lake.log.shipper import Pace, Shipper
+    from lake.log.shipper_metrics import ShipperMetrics
     from lake.program_log import configure_logging
 
     configure_logging()
+    check_failpoint()
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    Shipper(Home.from_environment()).run(stopped, interval_s)
+    home = Home.from_environment()
+    metrics = ShipperMetrics(home)
+    if metrics_port:
+        metrics.serve(metrics_host, metrics_port)
+    pace = Pace(freshness_s=freshness_s, rows_by_commit=rows_by_commit, bytes_by_commit=bytes_by_commit)
+    Shipper(home, pace, metrics).run(stopped)

@@ -5,8 +5,14 @@ that it holds, in the same commit as the rows; so a batch that is shipped again 
 removed only when the rows of every table are known to be on disk.
 """
 
+import fcntl
+import os
+import random
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,156 +21,204 @@ import structlog
 
 from lake.delta import Table
 from lake.documents import DocumentStore, sync_folder, write_file
-from lake.errors import TrainServeError
+from lake.errors import SettingError, TrainServeError
+from lake.failpoints import reach
 from lake.home import Home
 from lake.input_schema import read_input_schema
-from lake.log.commits import CommitRecord, commits_frame
-from lake.log.records import PredictionRecord, Record, decode_record, labels_frame, predictions_frame
-from lake.log.segment import Contents, closed_segments, first_seq, read_segment, segments
+from lake.log.backlog import set_aside_folder
+from lake.log.batch import Batch, BatchReader, Bound, Damage, closed_part
+from lake.log.shipper_metrics import ShipperMetrics
 from lake.log.slot import Slot, slots, spool_id
-from lake.tables import COMMITS, LABELS, LOG, PREDICTIONS
+from lake.tables import COMMITS, PREDICTIONS
 
 log = structlog.get_logger(__name__)
 
 PARTITIONS = {PREDICTIONS: ["event_date"], COMMITS: ["commit_date"]}
-MAXIMUM_BATCH_BYTES = 64 * 1024 * 1024
+_SEGMENT_AGE_S = 1.0  # how long a worker may keep a record in an open segment
+_SHORTEST_LOOK_S, _LOOK_S = 0.02, 0.2
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 
 
-class Backlog(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits in the spools: closed and open segments together."""
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How far behind its tables may be, and how much goes into one commit.
 
-    segments: int
-    bytes: int
+    `freshness_s` counts from the arrival of a record, and so has the second in which its segment may stay open. A commit
+    has no more rows and bytes of the spool than these, but for a segment that alone has more.
+    """
+
+    freshness_s: float = 5.0
+    rows_by_commit: int = 100_000
+    bytes_by_commit: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if self.freshness_s < 0:
+            raise SettingError("freshness_s", self.freshness_s, "seconds, at least 0")
+        for name in ("rows_by_commit", "bytes_by_commit"):
+            if getattr(self, name) < 1:
+                raise SettingError(name, getattr(self, name), "at least 1")
+
+    @property
+    def bound(self) -> Bound:
+        """What one batch may hold."""
+        return Bound(rows=self.rows_by_commit, bytes=self.bytes_by_commit)
+
+    def pause_s(self, round_s: float) -> float:
+        """How long after the begin of a round the next is due: so early that it may take twice as long as the last."""
+        return max(0.0, self.freshness_s - _SEGMENT_AGE_S - 2 * round_s)
 
 
-class Batch(msgspec.Struct):
-    """Some closed segments of one slot, and the records in them by use case and table."""
+class _Patience(msgspec.Struct):
+    """When a slot that could not be shipped is tried again, by `time.monotonic`."""
 
-    spool: str
-    paths: list[Path]
-    records: dict[tuple[str, str], list[tuple[int, Record]]]
+    until: float = 0.0
+    pause_s: float = 0.0
+
+    def lose(self) -> float:
+        """Wait longer than the last time; returns the seconds. Others that failed with it come at other moments."""
+        self.pause_s = min(max(2 * self.pause_s, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
+        self.until = time.monotonic() + random.uniform(0.5, 1.0) * self.pause_s  # noqa: S311 - who collided is to part
+        return self.pause_s
+
+
+_Failure = tuple[Path, TrainServeError | OSError]
 
 
 class Shipper:
-    """Ships what is closed, slot after slot."""
+    """Ships what is closed: a batch of each slot in turn, until no slot has more."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, pace: Pace | None = None, metrics: ShipperMetrics | None = None) -> None:
         self._home = home
+        self._pace = pace or Pace()
+        self._metrics = metrics or ShipperMetrics(home)
         self._store = DocumentStore(home.lake, make=False)
+        self._patience: dict[Path, _Patience] = {}
 
-    def run(self, stopped: threading.Event, interval_s: float = 1.0) -> None:
-        """Ship until stopped, then once more. A failure is logged and tried again, with growing pauses."""
-        pause_s = interval_s
-        while not stopped.wait(pause_s):
-            try:
-                self.ship()
-                pause_s = interval_s
-            except (TrainServeError, OSError) as error:
-                pause_s = min(pause_s * 2, 30.0)
-                log.warning("not shipped, will try again", error=str(error), pause_s=pause_s)
+    def run(self, stopped: threading.Event) -> None:
+        """Ship until stopped, then once more: often enough for the freshness, and sooner where a commit is full.
+
+        A slot that cannot be shipped is tried again, with growing pauses, and holds up no other.
+        """
+        due = 0.0
+        while not stopped.is_set():
+            began = time.monotonic()
+            willing = [folder for folder in slots(self._home.spools) if self._is_willing(folder, began)]
+            if began >= due or any(closed_part(folder, self._pace.bound)[1] for folder in willing):
+                _, failures = self._round(willing, stopped)
+                for folder, failure in failures:
+                    pause_s = self._patience.setdefault(folder, _Patience()).lose()
+                    log.warning("not shipped, will try again", slot=folder.name, error=str(failure), pause_s=pause_s)
+                due = began + self._pace.pause_s(time.monotonic() - began)
+            stopped.wait(min(_LOOK_S, max(_SHORTEST_LOOK_S, due - time.monotonic())))
         self.ship()
 
     def ship(self) -> int:
-        """Ship every closed segment once; returns the rows that were new to their tables.
+        """Ship every closed segment; returns the rows that were new to their tables.
 
         A slot that cannot be shipped does not stop the others: its error is raised after them.
         """
-        shipped = 0
-        failures: list[TrainServeError | OSError] = []
-        for folder in slots(self._home.spools):
-            try:
-                shipped += self._ship_slot(folder)
-            except (TrainServeError, OSError) as failure:
-                failures.append(failure)
+        shipped, failures = self._round(slots(self._home.spools))
         if failures:
-            raise failures[0]
+            raise failures[0][1]
         return shipped
 
-    def _ship_slot(self, folder: Path) -> int:
-        abandoned = Slot.take(folder)
-        if abandoned is not None:
-            abandoned.close()  # leasing it closed its last segment: all but the new one may be taken
+    def _is_willing(self, folder: Path, now: float) -> bool:
+        patience = self._patience.get(folder)
+        return patience is None or patience.until <= now
+
+    def _round(self, folders: list[Path], stopped: threading.Event | None = None) -> tuple[int, list[_Failure]]:
         shipped = 0
-        while (batch := self._batch(folder)) is not None:
-            shipped += self._ship(batch)
-            for path in batch.paths:
-                path.unlink(missing_ok=True)  # another shipper of this home may have been faster
-            sync_folder(folder)
-        return shipped
-
-    def _batch(self, folder: Path) -> Batch | None:
-        identity = spool_id(folder)
-        closed = closed_segments(folder)
-        if identity is None or not closed:
-            return None
-        batch = Batch(identity, [], {(LOG, COMMITS): []})  # first: who reads the commits and then the rows misses none
-        size = 0
-        for path in closed:
-            contents = read_segment(path)
-            unreadable = list(contents.damaged)
-            for seq, encoded in enumerate(contents.records, start=first_seq(path)):
-                if encoded is None:
-                    continue
+        failures: list[_Failure] = []
+        for folder in folders:
+            _adopt(folder)
+        while folders and not (stopped and stopped.is_set()):
+            unfinished = []
+            for folder in folders:
                 try:
-                    record = decode_record(encoded)
-                except msgspec.MsgspecError:
-                    unreadable.append(encoded)
-                else:
-                    batch.records.setdefault(_place(record), []).append((seq, record))
-            self._set_aside(path, contents, unreadable)
-            batch.paths.append(path)
-            size += contents.length
-            if size >= MAXIMUM_BATCH_BYTES:
-                break
-        return batch
+                    rows = self._turn(folder)
+                except (TrainServeError, OSError) as failure:
+                    failures.append((folder, failure))
+                    self._metrics.failures.labels(folder.name).inc()
+                    continue
+                self._patience.pop(folder, None)
+                if rows is not None:
+                    shipped += rows
+                    unfinished.append(folder)
+            folders = unfinished
+        self._metrics.last_round.set_to_current_time()
+        return shipped, failures
 
-    def _ship(self, batch: Batch) -> int:
+    def _turn(self, folder: Path) -> int | None:
+        """Ship one batch of a slot; returns its new rows, or None where there is nothing to ship, or another ships it."""
+        with _leased(folder) as is_ours:
+            if not is_ours:
+                return None
+            paths, _ = closed_part(folder, self._pace.bound)
+            identity = spool_id(folder)
+            if not paths or identity is None:
+                return None
+            batch = BatchReader(identity, partial(read_input_schema, self._store)).read(paths)
+            reach("batch read")
+            for damage in batch.damages:
+                self._set_aside(damage)
+            shipped = self._append(batch, identity)
+            reach("batch synced")
+            for path in batch.paths:
+                path.unlink(missing_ok=True)
+                reach("segment removed")
+            reach("segments removed")
+            sync_folder(folder)
+            return shipped
+
+    def _append(self, batch: Batch, spool: str) -> int:
         shipped = 0
-        for (use_case, name), numbered in batch.records.items():
-            if not numbered:
-                continue
-            frame = self._frame(use_case, name, numbered, batch.spool)
-            rows = Table(self._home.lake, use_case, name).append_once(frame, batch.spool, PARTITIONS.get(name))
-            log.info("shipped", table=f"{use_case}/{name}", rows=rows, known=len(numbered) - rows)
+        for (use_case, name), frames in batch.frames.items():
+            frame = pl.concat(frames, rechunk=False)
+            rows = Table(self._home.lake, use_case, name).append_once(frame, spool, PARTITIONS.get(name))
+            reach("table synced")
+            known = frame.height - rows
+            log.info("shipped", table=f"{use_case}/{name}", rows=rows, known=known)
+            self._metrics.rows.labels(use_case, name).inc(rows)
+            self._metrics.known_rows.labels(use_case, name).inc(known)
+            self._metrics.commits.labels(use_case, name).inc(rows > 0)
             shipped += rows
         return shipped
 
-    def _frame(self, use_case: str, name: str, numbered: list[tuple[int, Record]], spool: str) -> pl.DataFrame:
-        seqs, records = zip(*numbered, strict=True)
-        if name == COMMITS:
-            return commits_frame(records, seqs)
-        make: Callable[..., pl.DataFrame] = predictions_frame if name == PREDICTIONS else labels_frame
-        return make(records, spool, seqs, read_input_schema(self._store, use_case))
-
-    def _set_aside(self, path: Path, contents: Contents, unreadable: list[bytes]) -> None:
+    def _set_aside(self, damage: Damage) -> None:
         """Keep the bytes of records that cannot be read; they never stop the rest."""
-        if not unreadable and not contents.torn_bytes:
-            return
-        aside = self._home.root / "set_aside" / f"{path.parent.name}-{path.name}"
-        write_file(aside, b"".join([*unreadable, path.read_bytes()[contents.length :]]))
+        aside = set_aside_folder(self._home) / f"{damage.path.parent.name}-{damage.path.name}"
+        kept = b"".join([*damage.records, damage.path.read_bytes()[damage.length :]])
+        if aside.exists() and aside.read_bytes() == kept:
+            return  # by an earlier try to ship this batch
+        write_file(aside, kept)
+        self._metrics.set_aside_records.inc(len(damage.records))
         log.error(
             "unreadable records set aside",
-            segment=str(path),
-            records=len(unreadable),
-            torn_bytes=contents.torn_bytes,
+            segment=str(damage.path),
+            records=len(damage.records),
+            torn_bytes=damage.torn_bytes,
             kept=str(aside),
         )
 
 
-def backlog(home: Home) -> Backlog:
-    """What the spools of this machine hold that no table has yet."""
-    sizes = []
-    for folder in slots(home.spools):
-        for path in segments(folder):
-            try:
-                sizes.append(path.stat().st_size)
-            except FileNotFoundError:
-                continue  # shipped between the listing and the look
-    return Backlog(segments=sum(size > 0 for size in sizes), bytes=sum(sizes))
+def _adopt(folder: Path) -> None:
+    """Close the last segment of a slot that nobody holds any more, so that it may be taken."""
+    try:
+        abandoned = Slot.take(folder)
+        if abandoned is not None:
+            abandoned.close()
+    except (TrainServeError, OSError) as error:  # as on a full disk: what is closed already is shipped, which makes room
+        log.warning("an abandoned slot could not be taken", slot=folder.name, error=str(error))
 
 
-def _place(record: Record) -> tuple[str, str]:
-    """The use case and the table that a record belongs to."""
-    if isinstance(record, CommitRecord):
-        return LOG, COMMITS
-    return record.use_case, PREDICTIONS if isinstance(record, PredictionRecord) else LABELS
+@contextmanager
+def _leased(folder: Path) -> Iterator[bool]:
+    """Whether no other shipper has this slot in hand; until left, none can take it. It spares work: no row depends on it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(handle)

@@ -1,5 +1,6 @@
 """The shipper moves every record into its table exactly once, whatever is damaged, missing or interrupted."""
 
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -14,9 +15,10 @@ from lake.documents import DocumentStore
 from lake.errors import NotFound, Unavailable
 from lake.home import Home
 from lake.input_schema import publish_input_schema
+from lake.log.backlog import backlog
 from lake.log.records import LabelRecord, PredictionRecord, encode_record
 from lake.log.segment import FRAME_BYTES, closed_segments, segments
-from lake.log.shipper import Shipper, backlog
+from lake.log.shipper import Pace, Shipper
 from lake.log.slot import Slot
 from lake.tables import LABELS, PREDICTIONS
 from tests.scenario import USE_CASE, label, parcel_schema, prediction
@@ -99,15 +101,13 @@ def test_every_slot_is_shipped(home: Home) -> None:
     assert logged(home) == [1, 2]
 
 
-def test_a_long_backlog_is_shipped_in_batches(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lake.log.shipper, "MAXIMUM_BATCH_BYTES", 1000)
+@pytest.mark.parametrize(("pace", "commits"), [(Pace(rows_by_commit=4), 5), (Pace(bytes_by_commit=1), 20), (Pace(), 1)])
+def test_a_long_backlog_is_shipped_in_commits_of_bounded_size(home: Home, pace: Pace, commits: int) -> None:
     write(home, *([prediction(number)] for number in range(20)))
 
-    assert Shipper(home).ship() == 20
+    assert Shipper(home, pace).ship() == 20
     assert logged(home) == list(range(20))
-    version = Table(home.lake, USE_CASE, PREDICTIONS).version()
-    assert version is not None
-    assert version > 2, "more than one commit was made"
+    assert Table(home.lake, USE_CASE, PREDICTIONS).version() == commits, "the table was made by version 0"
 
 
 def test_the_backlog_counts_what_waits(home: Home) -> None:
@@ -244,7 +244,8 @@ def test_an_error_is_tried_again_until_it_is_over(home: Home, monkeypatch: pytes
 
     monkeypatch.setattr(Table, "append_once", unreliable)
     write(home, [prediction(1)])
-    running = threading.Thread(target=Shipper(home).run, args=(stopped, 0.001))
+    monkeypatch.setattr(lake.log.shipper, "_FIRST_PAUSE_S", 0.01)
+    running = threading.Thread(target=Shipper(home).run, args=(stopped,))
     running.start()
     assert shipped.wait(10)
     stopped.set()
@@ -264,17 +265,37 @@ def test_a_shipper_that_is_stopped_ships_what_is_closed_by_then(home: Home) -> N
     assert logged(home) == [1]
 
 
-def test_two_shippers_that_take_the_same_segments_ship_them_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(home, [prediction(1)], [prediction(2), label(2)])
-    competing: list[Callable[[], int]] = [Shipper(home).ship]
+def overtaken(monkeypatch: pytest.MonkeyPatch, competitor: Callable[[], int]) -> list[int]:
+    """Let a second shipper run just before the first appends its rows; what it shipped is in the list, afterwards."""
     append_once = Table.append_once
+    shipped: list[int] = []
+    began = threading.Event()
 
     def late(self: Table, *arguments: object) -> int:
-        if competing:
-            assert competing.pop()() == 3
+        if not began.is_set():
+            began.set()
+            shipped.append(competitor())
         return append_once(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Table, "append_once", late)
+    return shipped
+
+
+def test_a_slot_is_in_the_hands_of_one_shipper(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(home, [prediction(1)], [prediction(2), label(2)])
+    by_another = overtaken(monkeypatch, Shipper(home).ship)
+
+    assert Shipper(home).ship() == 3
+    assert by_another == [0]
+    assert (logged(home), logged(home, LABELS)) == ([1, 2], [2])
+
+
+def test_two_shippers_that_take_the_same_segments_ship_them_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they do where a file system has no locks."""
+    write(home, [prediction(1)], [prediction(2), label(2)])
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    by_another = overtaken(monkeypatch, Shipper(home).ship)
 
     assert Shipper(home).ship() == 0
+    assert by_another == [3]
     assert (logged(home), logged(home, LABELS)) == ([1, 2], [2])

@@ -18,8 +18,9 @@ from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import publish_input_schema
+from lake.log.backlog import backlog
 from lake.log.records import encode_record
-from lake.log.shipper import Shipper, backlog
+from lake.log.shipper import Shipper
 from lake.log.slot import Slot
 from lake.tables import LABELS, PREDICTIONS
 from tests.scenario import USE_CASE, label, parcel_schema, prediction
@@ -62,7 +63,7 @@ class Worker:
 def start_shipper(home: Home) -> subprocess.Popen[bytes]:
     """Start `trainserve shipper`, as an operator would."""
     trainserve = Path(sys.executable).with_name("trainserve")
-    return subprocess.Popen([trainserve, "shipper", "--interval-s", "0.001"], env=home.environment(), stderr=subprocess.DEVNULL)
+    return subprocess.Popen([trainserve, "shipper", "--freshness-s", "0"], env=home.environment(), stderr=subprocess.DEVNULL)
 
 
 def version(home: Home) -> int:

@@ -13,7 +13,7 @@ import polars as pl
 
 from lake.delta import Table
 from lake.home import Home
-from lake.log.shipper import backlog
+from lake.log.backlog import backlog
 from lake.tables import LABELS, PREDICTIONS
 from tests.parcel_training import parcel_use_case
 from tests.scenario import USE_CASE

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lake.documents import DocumentStore
 from lake.errors import NotFound
 from lake.evaluation import Evaluation, evaluations, read_evaluation
-from lake.log.shipper import backlog
+from lake.log.backlog import backlog
 from lake.release.ledger import Ledger
 from lake.release.live import Live, fold
 from lake.release.trust import Trust

@@ -7,7 +7,7 @@ from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.errors import TrainServeError
 from lake.home import Home
-from lake.log.shipper import backlog
+from lake.log.backlog import backlog
 from lake.release.ledger import Ledger, is_begun
 from lake.release.live import fold
 from lake.release.trust import Trust

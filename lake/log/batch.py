@@ -1,0 +1,142 @@
+"""A batch: some closed segments of one slot, as frames for the tables that their records belong to.
+
+It is bounded by rows and by bytes, whatever the backlog, and so is the memory that it takes.
+"""
+
+import gc
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from lake.input_schema import InputSchema
+from lake.log.columns import Columns, Commits, Kind, Unreadable, kind_of
+from lake.log.segment import closed_segments, first_seq, read_segment, segments
+from lake.tables import COMMITS
+
+# Records that are decoded together: more of them would not stay in the processor's cache.
+_TOGETHER = 8_192
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a batch may hold. It has one segment at the least, and no segment is divided."""
+
+    rows: int
+    bytes: int
+
+
+class Damage(msgspec.Struct):
+    """What of a segment cannot be read: the bytes of some records, and those of its torn tail."""
+
+    path: Path
+    records: list[bytes]
+    torn_bytes: int
+    length: int
+
+
+class Batch(msgspec.Struct):
+    """Closed segments of one slot, and their rows by use case and table.
+
+    The commits stand first: who reads them, and then the rows, misses none.
+    """
+
+    paths: list[Path]
+    frames: dict[tuple[str, str], list[pl.DataFrame]]
+    damages: list[Damage]
+
+
+class _Group:
+    """Records of one kind, which wait to be decoded together."""
+
+    def __init__(self, kind: Kind, columns: Columns | Commits) -> None:
+        self.kind = kind
+        self.columns = columns
+        self.records: list[bytes] = []
+        self.seqs: list[int] = []
+
+
+def closed_part(folder: Path, bound: Bound) -> tuple[list[Path], bool]:
+    """The oldest closed segments of a slot that a batch takes, and whether they fill it."""
+    closed = closed_segments(folder)
+    numbers = [first_seq(path) for path in (*closed, *segments(folder)[-1:])]
+    size = 0
+    for taken, path in enumerate(closed):
+        size += path.stat().st_size
+        next_path = taken + 1
+        if size >= bound.bytes or numbers[next_path] - numbers[0] >= bound.rows:
+            return closed[:next_path], True
+    return closed, False
+
+
+class BatchReader:
+    """Reads the segments of one slot, whose identity is `spool_id`; `schema_of` gives the input schema of a use case."""
+
+    def __init__(self, spool_id: str, schema_of: Callable[[str], InputSchema]) -> None:
+        self._spool_id = spool_id
+        self._schema_of = schema_of
+        self._groups: dict[bytes, _Group] = {}
+        self._frames: dict[tuple[str, str], list[pl.DataFrame]] = {}
+        self._damages: list[Damage] = []
+
+    def read(self, paths: list[Path]) -> Batch:
+        """The rows of these segments, oldest first. Raises NotFound for a use case that has published no input schema."""
+        with _collector_off():
+            for path in paths:
+                self._take(path)
+            for group in self._groups.values():
+                self._decode(group)
+        ordered = sorted(self._frames.items(), key=lambda item: item[0][1] != COMMITS)
+        damaged = [damage for damage in self._damages if damage.records or damage.torn_bytes]
+        return Batch(paths, dict(ordered), damaged)
+
+    def _take(self, path: Path) -> None:
+        contents = read_segment(path)
+        damage = Damage(path, list(contents.damaged), contents.torn_bytes, contents.length)
+        self._damages.append(damage)
+        for seq, record in enumerate(contents.records, start=first_seq(path)):
+            if record is None:
+                continue
+            try:
+                group = self._group_of(record)
+            except Unreadable:
+                damage.records.append(record)
+                continue
+            group.records.append(record)
+            group.seqs.append(seq)
+            if len(group.seqs) >= _TOGETHER:
+                self._decode(group)
+
+    def _group_of(self, record: bytes) -> _Group:
+        for beginning, group in self._groups.items():
+            if record.startswith(beginning):
+                return group
+        kind = kind_of(record)
+        columns = Commits() if kind.table == COMMITS else Columns(kind, self._schema_of(kind.use_case))
+        group = self._groups[kind.beginning] = _Group(kind, columns)
+        return group
+
+    def _decode(self, group: _Group) -> None:
+        if not group.records:
+            return
+        frame, unreadable = group.columns.frame(group.records, group.seqs, self._spool_id)
+        if frame.height:
+            self._frames.setdefault((group.kind.use_case, group.kind.table), []).append(frame)
+        for seq in unreadable:
+            damage = self._damages[bisect_right(self._damages, seq, key=lambda damage: first_seq(damage.path)) - 1]
+            damage.records.append(group.records[group.seqs.index(seq)])
+        group.records, group.seqs = [], []
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Nothing here refers to itself; the collector of cycles would walk all tuples of a batch again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

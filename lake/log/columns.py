@@ -1,0 +1,255 @@
+"""Columns: encoded records of one kind straight to a frame of their table, at the least cost for each record.
+
+A record of its own for each row would cost more than all the rest of shipping. So records that begin alike, which are of
+one use case, table and number of members, are decoded together, by one call, as plain tuples; each member is then a column.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import compress
+from typing import Annotated, Any
+
+import msgspec
+import polars as pl
+from msgspec.structs import astuple
+
+from lake.decoder import epoch_us
+from lake.input_schema import INT64_MAXIMUM, INT64_MINIMUM, InputSchema
+from lake.log.commits import CommitRecord, commits_frame
+from lake.log.records import LabelRecord, PredictionRecord
+from lake.tables import (
+    COMMITS,
+    LABELS,
+    LOG,
+    PREDICTIONS,
+    TIME,
+    conform,
+    features_dtype,
+    filing_date,
+    labels_schema,
+    predictions_schema,
+)
+
+TABLES = (COMMITS, PREDICTIONS, LABELS)
+_RECORDS: dict[str, type[msgspec.Struct]] = {PREDICTIONS: PredictionRecord, LABELS: LabelRecord}
+_SCHEMAS: dict[str, Callable[[InputSchema], pl.Schema]] = {PREDICTIONS: predictions_schema, LABELS: labels_schema}
+
+_LONG_ARRAY = 0xDC  # how msgpack begins an array of 16 to 65,535 members; a shorter one begins with their number
+_SHORT_ARRAY_MEMBERS = 0x0F
+_NIL = b"\xc0"
+_ARRAY = b"\xdd"  # of any length, which follows in four bytes
+
+# Bytes that are not UTF-8, and nesting without end, are no MsgspecError.
+MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+FEATURES = "features"
+
+# msgpack knows integers that no column can hold: a record with one is unreadable, as any that is not of its types.
+_INT64 = Annotated[int, msgspec.Meta(ge=INT64_MINIMUM, le=INT64_MAXIMUM)]
+_TYPES: dict[pl.DataType, Any] = {
+    pl.String(): str,
+    pl.Int64(): _INT64,
+    pl.Float64(): float,
+    pl.Boolean(): bool,
+    TIME: Annotated[datetime, msgspec.Meta(tz=True)],
+}
+
+
+class Unreadable(ValueError):
+    """A record that is of no kind known here."""
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What records share that can be decoded together; all of them begin with `beginning`."""
+
+    use_case: str
+    table: str
+    members: int
+    beginning: bytes
+
+
+class _Head(msgspec.Struct, array_like=True):
+    """How every record begins: with its table, and then with its use case, if it is of one."""
+
+    table: str
+    second: msgspec.Raw
+
+
+_head = msgspec.msgpack.Decoder(_Head).decode
+_text = msgspec.msgpack.Decoder(str).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def kind_of(record: bytes) -> Kind:
+    """The kind of an encoded record. Raises Unreadable."""
+    try:
+        head = _head(record)
+        use_case = LOG if head.table == COMMITS else _text(head.second)
+    except MALFORMED as error:
+        raise Unreadable from error
+    if record[0] == _LONG_ARRAY:
+        size, members = 3, int.from_bytes(record[1:3], "big")
+    else:
+        size, members = 1, record[0] & _SHORT_ARRAY_MEMBERS
+    beginning = record[:size] + _encode(head.table) + (b"" if head.table == COMMITS else bytes(head.second))
+    if head.table not in TABLES or not record.startswith(beginning):
+        raise Unreadable
+    return Kind(use_case, head.table, members, beginning)
+
+
+class Columns:
+    """Makes frames of the records of one kind, predictions or labels. Raises Unreadable where the kind lacks members."""
+
+    def __init__(self, kind: Kind, schema: InputSchema) -> None:
+        fields = msgspec.structs.fields(_RECORDS[kind.table])
+        known = kind.members - 1  # behind the table's name
+        if known < sum(field.required for field in fields):
+            raise Unreadable
+        self._table = kind.table
+        self._target = _SCHEMAS[kind.table](schema)
+        self._filed = filing_date(schema) if kind.table == PREDICTIONS else None
+        self._names = [column_of(field.name) for field in fields]
+        self._defaults = [_NIL if field.name == FEATURES else field.default for field in fields]
+        types = [_member_type(field) for field in fields][:known]
+        later = (msgspec.Raw,) * (known - len(types))  # members that a later version added
+        self._decode = _decoder(tuple.__class_getitem__((str, *types, *later)))
+        self._features = _Features(features_dtype(schema))
+
+    def frame(self, records: Sequence[bytes], seqs: Sequence[int], spool_id: str) -> tuple[pl.DataFrame, list[int]]:
+        """The rows of these records, and the numbers of those among them that cannot be read.
+
+        A record with fewer members than are known now was written before they were: they have their defaults.
+        """
+        try:
+            return self._rows(records, seqs, spool_id), []
+        except MALFORMED:
+            readable = [self._is_readable(record) for record in records]
+        kept = self._rows(list(compress(records, readable)), list(compress(seqs, readable)), spool_id)
+        return kept, [seq for seq, whole in zip(seqs, readable, strict=True) if not whole]
+
+    def _rows(self, records: Sequence[bytes], seqs: Sequence[int], spool_id: str) -> pl.DataFrame:
+        members = list(zip(*self._decode(_together(records)), strict=True))[1:] or [()] * len(self._names)
+        members += [(default,) * len(records) for default in self._defaults[len(members) :]]
+        columns = [
+            self._features.series(values) if name == FEATURES else _series(name, values, self._target[name], name != "label")
+            for name, values in zip(self._names, members, strict=False)
+            if name in self._target
+        ]
+        frame = pl.DataFrame(columns).with_columns(pl.lit(spool_id).alias("spool_id"), pl.Series("seq", seqs, dtype=pl.Int64))
+        if self._filed is not None:
+            frame = frame.with_columns(event_date=self._filed)
+        return conform(frame, self._target, self._table)
+
+    def _is_readable(self, record: bytes) -> bool:
+        try:
+            [members] = self._decode(_together([record]))
+            for name, member in zip(self._names, members[1:], strict=False):
+                if name == FEATURES:
+                    self._features.rows([member])
+        except MALFORMED:
+            return False
+        return True
+
+
+class _Features:
+    """The rows of an input schema as one column of structs. A value that is not of its field's type becomes null."""
+
+    def __init__(self, dtype: pl.Struct) -> None:
+        self._fields = list(pl.Schema(dtype.to_schema()).items())
+        self._typed = _decoder_of_rows([(name, _TYPES[kind] | None, None) for name, kind in self._fields])
+        self._untyped = _decoder_of_rows([(name, Any, None) for name, _ in self._fields])
+
+    def rows(self, encoded: Sequence[bytes]) -> tuple[list[Any], bool]:
+        """These rows, and whether every value is of its field's type."""
+        array = _together(encoded)
+        try:
+            return self._typed(array), True
+        except MALFORMED:
+            return self._untyped(array), False
+
+    def series(self, encoded: Sequence[bytes]) -> pl.Series:
+        """The column of these encoded rows; null is a row that could not be decoded when it was received."""
+        rows, typed = self.rows(encoded)
+        present = [row is not None for row in rows]
+        absent = (None,) * len(self._fields)
+        values = list(map(astuple, rows)) if all(present) else [absent if row is None else astuple(row) for row in rows]
+        columns = zip(*values, strict=True) if values else [()] * len(self._fields)
+        struct = pl.DataFrame(
+            [
+                _series(name, _moments(column) if dtype == TIME else column, dtype, typed)
+                for (name, dtype), column in zip(self._fields, columns, strict=True)
+            ]
+        ).to_struct(FEATURES)
+        if all(present):
+            return struct
+        return pl.select(pl.when(pl.Series(present)).then(struct).alias(FEATURES)).to_series()
+
+
+class Commits:
+    """Makes frames of the records of commits, of which there are few."""
+
+    def frame(self, records: Sequence[bytes], seqs: Sequence[int], spool_id: str) -> tuple[pl.DataFrame, list[int]]:
+        """The rows of these records, which tell their slot themselves, and the numbers of those that cannot be read."""
+        del spool_id
+        decoded, numbers, unreadable = [], [], []
+        for seq, encoded in zip(seqs, records, strict=True):
+            try:
+                decoded.append(_commit(encoded))
+            except MALFORMED:
+                unreadable.append(seq)
+            else:
+                numbers.append(seq)
+        return commits_frame(decoded, numbers), unreadable
+
+
+_commit = msgspec.msgpack.Decoder(CommitRecord).decode
+
+
+def _decoder(of: Any) -> Callable[[bytes], list[Any]]:
+    decode: Callable[[bytes], list[Any]] = msgspec.msgpack.Decoder(list[of]).decode
+    return decode
+
+
+def _decoder_of_rows(fields: list[tuple[str, Any, None]]) -> Callable[[bytes], list[Any]]:
+    """Decodes many rows of features; a field that a row lacks is null, one that the table lacks is left out."""
+    return _decoder(msgspec.defstruct("Row", fields, gc=False) | None)
+
+
+def _together(encoded: Sequence[bytes]) -> bytes:
+    """Several encoded values as one encoded array of them."""
+    return b"".join([_ARRAY, len(encoded).to_bytes(4, "big"), *encoded])
+
+
+def _member_type(field: msgspec.structs.FieldInfo) -> Any:
+    """What a member is decoded as: rows of features are left for later, and integers are those that a column can hold."""
+    if field.name == FEATURES:
+        return msgspec.Raw
+    if field.type is int:
+        return _INT64
+    return _INT64 | None if field.type == int | None else field.type
+
+
+def column_of(attribute: str) -> str:
+    """The column that holds a member: a moment's is of the type of moments, and named so."""
+    return f"{attribute[:-3]}_utc" if attribute.endswith("_at_us") or attribute == "event_time_us" else attribute
+
+
+def _series(name: str, values: Sequence[Any], dtype: pl.DataType, strict: bool) -> pl.Series:  # noqa: FBT001 - as Polars has it
+    """A column of these values. Of those that are not of its type, strict is an error, and else they are null."""
+    return _rows_of_numbers(name, values, dtype) if isinstance(dtype, pl.List) else pl.Series(name, values, dtype, strict=strict)
+
+
+def _moments(values: Sequence[Any]) -> list[int | None]:
+    """Times as the integers that their column holds; Polars would take each apart for itself."""
+    return [epoch_us(value) if isinstance(value, datetime) else None for value in values]
+
+
+def _rows_of_numbers(name: str, values: Sequence[list[float] | None], dtype: pl.List) -> pl.Series:
+    """A column of lists. Polars would make a series of each row; here all are of one length, so they are cut from one."""
+    lengths = {len(row) for row in values if row is not None}
+    if len(lengths) != 1 or 0 in lengths:
+        return pl.Series(name, values, dtype=dtype)
+    [length] = lengths
+    nothing = [None] * length
+    flat = pl.Series(name, [number for row in values for number in (nothing if row is None else row)], dtype=pl.Float64)
+    present = pl.Series([row is not None for row in values])
+    return pl.select(pl.when(present).then(flat.reshape((-1, length)).arr.to_list()).alias(name)).to_series()
