@@ -12,7 +12,7 @@ from lake.interface.documentation import api_documentation, documentation_assets
 from lake.interface.problems import EXCEPTION_HANDLERS
 from lake.log.group_commit import GroupCommit
 from lake.log.log_key import LogKey
-from lake.log.slot import Slot
+from lake.log.slot import Durability, Slot
 from lake.parameters import Parameters
 from lake.times import Clock, now_utc
 from proxy.access import Access
@@ -37,13 +37,14 @@ def create_app(
     home: Home,
     parameters: Mapping[str, Parameters],
     *,
+    durability: Durability = "disk",
     greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
     clock: Clock = now_utc,
 ) -> Litestar:
     """The application of one proxy worker; `parameters` are version 0 of each use case."""
     watch = Watch(home, parameters, greatest_copy_age_s, clock)
     upstreams = Upstreams()
-    spool = GroupCommit(Slot.lease(home.spools), LogKey.read_or_make(home.keys))
+    spool = GroupCommit(Slot.lease(home.spools, durability), LogKey.read_or_make(home.keys))
     metrics = Metrics()
     access = Access(home.credentials)
     operation = Operation(home, watch, upstreams, spool, metrics)

@@ -7,12 +7,14 @@ from cyclopts import Parameter
 
 from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
+from lake.log.slot import Durability
 
 
 def proxy(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    durability: Annotated[Durability, Parameter(env_var="TRAINSERVE_DURABILITY")] = "disk",
     greatest_copy_age_s: Annotated[float, Parameter(env_var="TRAINSERVE_GREATEST_COPY_AGE_S")] = GREATEST_COPY_AGE_S,
 ) -> None:
     """Route requests to the predictors that PROXY_UPSTREAMS names, and log every answer.
@@ -23,6 +25,9 @@ def proxy(
         The address to listen on.
     port
         The port to listen on.
+    durability
+        What an answer waits for: that the disk has its record (disk), so that a power cut loses nothing; or that the record
+        is written (process), so that a killed process loses nothing and a power cut the last second.
     greatest_copy_age_s
         For how many seconds after the lake was last reached what was read of it is gone by.
 
@@ -36,4 +41,5 @@ def proxy(
     configure_logging()
     parameters = parameters_from_environment(os.environ)
     listener = bind(host, port, "the proxy")
-    serve(create_app(Home.from_environment(), parameters, greatest_copy_age_s=greatest_copy_age_s), listener)
+    app = create_app(Home.from_environment(), parameters, durability=durability, greatest_copy_age_s=greatest_copy_age_s)
+    serve(app, listener)

@@ -25,9 +25,21 @@ class Metrics:
             registry=self.registry,
         )
         self.labels = Counter("trainserve_proxy_labels", "Labels received", ["use_case"], registry=self.registry)
-        self.log_records = Gauge("trainserve_log_records_committed", "Records fsynced by this process", registry=self.registry)
+        self.log_records = Gauge("trainserve_log_records_committed", "Records acknowledged here", registry=self.registry)
         self.log_commits = Gauge("trainserve_log_commits", "Group commits of this process", registry=self.registry)
         self.log_failing = Gauge("trainserve_log_failing", "1 while the log cannot be written", registry=self.registry)
+        self.log_durability = Gauge(
+            "trainserve_log_durability", "1 for what an answer waits for: disk or process", ["durability"], registry=self.registry
+        )
+        self.log_torn_bytes = Gauge(
+            "trainserve_log_torn_bytes", "Bytes without a whole record that were cut off at the start", registry=self.registry
+        )
+        self.disk_free_bytes = Gauge("trainserve_log_disk_free_bytes", "Room on the spool's disk", registry=self.registry)
+        self.disk_hours = Gauge(
+            "trainserve_log_disk_hours_until_full",
+            "Time until the spool's disk is full at its pace, infinite while it does not fill",
+            registry=self.registry,
+        )
         self.backlog_bytes = Gauge("trainserve_log_backlog_bytes", "Bytes that no table has yet", registry=self.registry)
         self.expires = Gauge(
             "trainserve_proxy_release_expires_seconds",

@@ -11,9 +11,11 @@ from lake.home import Home
 from lake.interface.problems import MEDIA_TYPE
 from lake.log.backlog import backlog
 from lake.log.group_commit import GroupCommit
+from lake.log.slot import Durability
 from lake.parameters import Parameters
 from lake.release.expiry import remaining_s
 from proxy.metrics import Metrics
+from proxy.room import Disk
 from proxy.routing import challenger_shares
 from proxy.upstream import Upstreams
 from proxy.watch import Watch
@@ -36,6 +38,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     arms: dict[str, dict[str, LiveArm]]
     log_failing: str | None
+    log_durability: Durability
     alarms: dict[str, str]
     notices: dict[str, list[str]]
     lake: dict[str, LakeStatus]
@@ -50,6 +53,7 @@ class Operation:
         self._upstreams = upstreams
         self._spool = spool
         self._metrics = metrics
+        self._disk = Disk(home.spools)
 
     def parameters(self, use_case: str) -> Parameters:
         """The parameters in force. Raises NotFound."""
@@ -62,6 +66,7 @@ class Operation:
             ready=failing is None and any(self._has_champion(use_case) for use_case in watch.use_cases),
             arms={use_case: self._live_arms(use_case) for use_case in watch.use_cases},
             log_failing=failing,
+            log_durability=self._spool.slot.durability,
             alarms=dict(watch.alarms),
             notices={use_case: watch.notices(use_case) for use_case in watch.use_cases},
             lake={use_case: watch.lake(use_case) for use_case in watch.use_cases},
@@ -84,6 +89,11 @@ class Operation:
         metrics.log_records.set(self._spool.records_committed)
         metrics.log_commits.set(self._spool.commits)
         metrics.log_failing.set(self._spool.failure is not None)
+        metrics.log_durability.labels(self._spool.slot.durability).set(1)
+        metrics.log_torn_bytes.set(self._spool.slot.torn_bytes)
+        room = self._disk.look()
+        metrics.disk_free_bytes.set(room.free_bytes)
+        metrics.disk_hours.set(room.hours_until_full)
         metrics.backlog_bytes.set(backlog(self._home).bytes)
         metrics.share.clear()
         metrics.expires.clear()

@@ -7,15 +7,19 @@ import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
+import structlog
+
 from lake.errors import SpoolUnavailable
 from lake.log.chain import Chain, Sealed
 from lake.log.log_key import LogKey
 from lake.log.receipts import Receipt
 from lake.log.slot import Slot
 
+log = structlog.get_logger(__name__)
+
 
 class GroupCommit:
-    """The log of one worker. `append` returns when its records are on disk.
+    """The log of one worker. `append` returns when its records are on disk, or written where the slot's durability says so.
 
     A segment is rotated when it is `segment_bytes` long or `segment_age_s` old, whichever is first: that bounds how
     long a record waits for the shipper. Must be used from one event loop.
@@ -105,11 +109,17 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._segment_age_s)
-            with contextlib.suppress(OSError):  # a full disk: the next append says so to those who wait
+            try:
                 if self.failure is not None:
                     # Whoever is told of the failure may send no requests any more: without them it would never end.
                     await loop.run_in_executor(self._thread, self.slot.probe)
                     self.failure = None
+                await loop.run_in_executor(self._thread, self.slot.sync)
+            except OSError as error:
+                if self.failure is None:
+                    log.warning("acknowledged records may not be on disk", slot=str(self.slot.folder), error=str(error))
+                self.failure = str(error)
+            with contextlib.suppress(OSError):  # a full disk: the next append says so to those who wait
                 await loop.run_in_executor(self._thread, self._rotate)
 
 

@@ -9,7 +9,7 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import structlog
 
@@ -22,25 +22,32 @@ _ID = "spool_id"
 _TORN = ".torn"
 _PROBE_BYTES = 4096
 
+Durability = Literal["disk", "process"]
+"""What an append waits for. `disk`: the disk has the records, which outlive a power cut. `process`: the operating system has
+them, which outlive the process; the disk has them when their segment is closed."""
+
 log = structlog.get_logger(__name__)
 
 
 class Slot:
     """A leased slot: appends records, rotates segments. Not for use by two threads at once.
 
-    `size` counts the bytes of the open segment that are on disk and acknowledged; what a failed write left behind it
-    is cut off before anything else is written.
+    `size` counts the bytes of the open segment that are acknowledged; what a failed write left behind it is cut off before
+    anything else is written. `torn_bytes` were cut off what the last holder left.
     """
 
     size: int
     next_seq: int
+    torn_bytes: int
     chain: ChainHead  # as it stood when the slot was leased
     _file: int
     _clean: bool  # nothing stands behind `size`
+    _synced: bool  # all before `size` is on disk
     _named: bool  # the segment's name is on disk
 
-    def __init__(self, folder: Path, lock: int) -> None:
+    def __init__(self, folder: Path, lock: int, durability: Durability = "disk") -> None:
         self.folder = folder
+        self.durability = durability
         self._lock = lock
         identity = folder / _ID
         if not identity.exists():
@@ -49,22 +56,22 @@ class Slot:
         self._recover()
 
     @classmethod
-    def lease(cls, spools: Path) -> "Slot":
+    def lease(cls, spools: Path, durability: Durability = "disk") -> "Slot":
         """The first slot that nobody holds, made if all are taken. Its records continue where they ended."""
         number = 0
-        while (leased := cls.take(spools / f"slot-{number:03}", make=True)) is None:
+        while (leased := cls.take(spools / f"slot-{number:03}", durability, make=True)) is None:
             number += 1
         return leased
 
     @classmethod
-    def take(cls, folder: Path, *, make: bool = False) -> "Slot | None":
+    def take(cls, folder: Path, durability: Durability = "disk", *, make: bool = False) -> "Slot | None":
         """The slot in a folder, or None while another process holds it."""
         if make:
             make_folder(folder)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return cls(folder, lock)
+            return cls(folder, lock, durability)
         except BlockingIOError:
             os.close(lock)
             return None
@@ -73,7 +80,7 @@ class Slot:
             raise
 
     def append(self, records: list[bytes]) -> None:
-        """Write and fsync. Raises OSError, and then nothing of it stays in the segment."""
+        """Write, and wait for what the durability asks. Raises OSError, and then nothing of it stays in the segment."""
         data = joined(records, self.next_seq)
         self._cut_leftovers()
         self._clean = False
@@ -81,10 +88,9 @@ class Slot:
             written = 0
             while written < len(data):
                 written += os.pwrite(self._file, data[written:] if written else data, self.size + written)
-            os.fdatasync(self._file)
-            if not self._named:
-                sync_folder(self.folder)
-                self._named = True
+            self._synced = False
+            if self.durability == "disk":
+                self.sync()
         except OSError:
             with contextlib.suppress(OSError):  # tried again before the next write
                 self._cut_leftovers()
@@ -92,6 +98,15 @@ class Slot:
         self._clean = True
         self.size += len(data)
         self.next_seq += len(records)
+
+    def sync(self) -> None:
+        """Have all on disk that was written, and the segment's name. Nothing to do where it is. Raises OSError."""
+        if not self._synced:
+            os.fdatasync(self._file)
+            if not self._named:
+                sync_folder(self.folder)
+                self._named = True
+            self._synced = True
 
     def rotate(self) -> None:
         """Close the segment, so that the shipper may take it, and begin the next. Nothing to do while it is empty.
@@ -101,6 +116,7 @@ class Slot:
         if self.size == 0:
             return
         self._cut_leftovers()
+        self.sync()  # else the table could know numbers that, after a power cut, are given again
         full = self._file
         self._begin()
         os.close(full)
@@ -116,7 +132,7 @@ class Slot:
             self._cut_leftovers()
 
     def close(self) -> None:
-        """Close the segment and give the slot back."""
+        """Give the slot back."""
         os.close(self._file)
         os.close(self._lock)
 
@@ -129,11 +145,12 @@ class Slot:
     def _recover(self) -> None:
         """Continue after the last whole record; what a crash left half-written behind it is cut off and kept beside."""
         existing = segments(self.folder)
-        self.next_seq = 1
+        self.next_seq, self.torn_bytes = 1, 0
         self.chain = read_chain(self.folder)
         if existing:
             newest = existing[-1]
             contents = read_segment(newest)
+            self.torn_bytes = contents.torn_bytes
             if contents.torn_bytes:
                 log.warning("torn tail cut", segment=str(newest), bytes=contents.torn_bytes)
                 with contextlib.suppress(OSError):  # a full disk: it is cut all the same
@@ -145,14 +162,15 @@ class Slot:
             if self.chain != kept:
                 with contextlib.suppress(OSError):  # a full disk: it is kept before the next segment is closed
                     keep_chain(self.folder, self.chain)
+        self.next_seq = max(self.next_seq, self.chain.last_seq + 1)  # a power cut may take a segment, and its name with it
         self._begin()
 
     def _begin(self) -> None:
         """Open the next segment. Only the opening can fail, and then no segment was made."""
         path = segment_path(self.folder, self.next_seq)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._named = False  # seen to by the first append
-        self._clean = True
+        self._named = False  # seen to when the first record is
+        self._clean = self._synced = True
         self.size = 0
 
     def _cut_leftovers(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,17 +14,20 @@ from lake.errors import InvalidInput, SpoolUnavailable
 from lake.home import Home
 from lake.log.group_commit import GroupCommit
 from lake.log.log_key import LogKey
+from lake.log.receipts import Receipt
 from lake.log.segment import closed_segments, read_segment, segments
-from lake.log.slot import Slot
+from lake.log.slot import Durability, Slot
 from lake.tables import COMMITS
 
 DEADLINE_S = 10
 
 
 @asynccontextmanager
-async def spool(home: Home, segment_bytes: int = 1024 * 1024, segment_age_s: float = 60) -> AsyncIterator[GroupCommit]:
+async def spool(
+    home: Home, segment_bytes: int = 1024 * 1024, segment_age_s: float = 60, durability: Durability = "disk"
+) -> AsyncIterator[GroupCommit]:
     """The log of one worker."""
-    log = GroupCommit(Slot.lease(home.spools), LogKey.read_or_make(home.keys), segment_bytes, segment_age_s)
+    log = GroupCommit(Slot.lease(home.spools, durability), LogKey.read_or_make(home.keys), segment_bytes, segment_age_s)
     try:
         yield log
     finally:
@@ -39,6 +42,14 @@ def held(home: Home) -> list[bytes]:
 def unsealed(path: Path) -> list[bytes]:
     """The records of a segment, without the commits that seal them."""
     return [record for record in read_segment(path).records if record is not None and COMMITS.encode() not in record[:10]]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds, with a deadline."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.001)
 
 
 class Disk:
@@ -61,7 +72,7 @@ class Disk:
             raise OSError(5, "Input/output error")
         self._sync(file)
 
-    async def hold(self, log: GroupCommit) -> asyncio.Task[None]:
+    async def hold(self, log: GroupCommit) -> asyncio.Task[Receipt]:
         """Make the disk busy with one commit, and return the task that waits for it."""
         self.begun.clear()
         self.free.clear()
@@ -106,6 +117,33 @@ def test_nobody_is_answered_before_the_disk_has_it(home: Home, monkeypatch: pyte
             assert not done
             disk.free.set()
             await first
+
+    asyncio.run(scenario())
+
+
+def test_with_durability_process_nobody_waits_for_the_disk_which_has_it_soon(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        disk = Disk(monkeypatch)
+        async with spool(home, segment_age_s=0.01, durability="process") as log:
+            await log.append([b"1"])
+            assert (held(home), disk.calls) == ([b"1"], 0)
+            log.start()
+            assert await asyncio.to_thread(disk.begun.wait, DEADLINE_S)
+
+    asyncio.run(scenario())
+
+
+def test_with_durability_process_a_disk_that_fails_is_told_until_it_recovers(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        disk = Disk(monkeypatch)
+        async with spool(home, segment_age_s=0.001, durability="process") as log:
+            disk.broken = True
+            await log.append([b"1"])
+            log.start()
+            await until(lambda: log.failure == "[Errno 5] Input/output error")
+            assert closed_segments(log.slot.folder) == [], "what is not on disk is not the shipper's"
+            disk.broken = False
+            await until(lambda: log.failure is None and closed_segments(log.slot.folder))
 
     asyncio.run(scenario())
 

@@ -28,7 +28,7 @@ RECORDS = st.lists(st.binary(min_size=1, max_size=40), max_size=12)
 ON_A_FILE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def read(folder: Path, content: bytes) -> Contents:
+def read(folder: Path, content: bytes | bytearray) -> Contents:
     """What a segment of these bytes gives, whose first record has the number FIRST."""
     path = segment_path(folder, FIRST)
     path.write_bytes(content)
@@ -53,7 +53,7 @@ def test_cut_at_any_byte_it_gives_exactly_the_records_before_the_cut(
 
     contents = read(tmp_path, whole[:cut])
 
-    assert contents == Contents(records[:kept], [0, *ends][kept], cut - [0, *ends][kept], [])
+    assert contents == Contents([*records[:kept]], [0, *ends][kept], cut - [0, *ends][kept], [])
 
 
 @given(RECORDS.filter(bool), st.data())
@@ -127,7 +127,7 @@ def test_a_segment_of_nothing_but_damage_is_read_in_a_moment(tmp_path: Path) -> 
 def test_zeros_at_the_end_are_no_records(tmp_path: Path, records: list[bytes], zeros: int) -> None:
     whole = joined(records, FIRST)
 
-    assert read(tmp_path, whole + bytes(zeros)) == Contents(records, len(whole), zeros, [])
+    assert read(tmp_path, whole + bytes(zeros)) == Contents([*records], len(whole), zeros, [])
 
 
 @given(st.one_of(st.binary(max_size=300), st.lists(st.sampled_from([b"\xc1TS1", b"\0", b"\1", b"\xff"])).map(b"".join)))

@@ -16,7 +16,8 @@ from lake.log.slot import Slot, slots, spool_id
 HOLDER = """
 import sys, pathlib
 from lake.log.slot import Slot
-slot = Slot.lease(pathlib.Path(sys.argv[1]))
+slot = Slot.lease(pathlib.Path(sys.argv[1]), "process")
+slot.append([b"1", b"2"])
 print(slot.folder.name, flush=True)
 sys.stdin.read()
 """
@@ -99,6 +100,48 @@ def test_a_killed_process_gives_its_slot_back(home: Home) -> None:
 
     with Slot.lease(home.spools) as slot:
         assert slot.folder.name == "slot-000"
+        assert held(slot) == [b"1", b"2"], "what was written outlives its process, also where no append waits for the disk"
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was made to survive a power cut, in order: `records` of a segment, or `names` of a folder."""
+    seen: list[str] = []
+    fdatasync = os.fdatasync
+
+    def records(file: int) -> None:
+        seen.append("records")
+        fdatasync(file)
+
+    monkeypatch.setattr(os, "fdatasync", records)
+    monkeypatch.setattr("lake.log.slot.sync_folder", lambda _: seen.append("names"))
+    return seen
+
+
+def test_with_durability_disk_each_append_is_on_disk(home: Home, synced: list[str]) -> None:
+    with Slot.lease(home.spools) as slot:
+        slot.append([b"1"])
+        assert synced == ["records", "names"]
+        slot.append([b"2"])
+        slot.rotate()
+
+        assert synced == ["records", "names", "records"]
+
+
+def test_with_durability_process_a_segment_is_on_disk_before_the_shipper_may_take_it(home: Home, synced: list[str]) -> None:
+    """Else a table could hold numbers that are given again after a power cut, and drop the new records as known."""
+    with Slot.lease(home.spools, "process") as slot:
+        slot.append([b"1"])
+        slot.append([b"2"])
+        assert synced == []
+        slot.rotate()
+        assert synced == ["records", "names"]
+        slot.append([b"3"])
+        slot.sync()
+        slot.sync()
+
+        assert synced == ["records", "names"] * 2
+        assert held(slot) == [b"1", b"2", b"3"]
 
 
 @pytest.mark.parametrize("torn", [b"\xc1", frame(b"3", 3)[:-1], bytes(4096)])
@@ -113,6 +156,7 @@ def test_what_a_crash_left_half_written_is_cut_off_and_kept_beside(home: Home, t
         slot.append([b"3"])
         assert held(slot) == [b"1", b"2", b"3"]
         assert path.with_suffix(".torn").read_bytes() == torn
+        assert slot.torn_bytes == len(torn)
 
 
 def test_a_first_record_that_was_torn_leaves_an_empty_segment(home: Home) -> None:

@@ -1,15 +1,18 @@
 """When the log cannot be written nothing is answered, and when it can again requests are."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
+from itertools import count
+from math import inf, isnan
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lake.home import Home
+from proxy.metrics import Metrics
+from proxy.room import Disk
 from serving.app import create_app
+from tests.disks import fill, small_disk
 from tests.proxied import labels, parameters, predictions, proxied
 from tests.proxy.test_labels import LABELS
 from tests.scenario import USE_CASE, parcel, records_body
@@ -19,45 +22,24 @@ MANY_LABELS = {"labels": [{"request_id": "r", "label": 1}] * 1000}
 
 
 @pytest.fixture
-def small_disk(home: Home) -> Iterator[Path]:
+def disk(home: Home) -> Iterator[Path]:
     """Spools on a file system of their own, of 256 KB."""
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    home.spools.mkdir(parents=True)
-    mounted = subprocess.run([mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", home.spools], capture_output=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"this machine lets nobody mount: {mounted.stderr.decode().strip()}")
-    yield home.spools
-    subprocess.run(["umount", "--lazy", home.spools], check=True)  # noqa: S607 - beside the mount that was found
+    with small_disk(home.spools, 256) as folder:
+        yield folder
 
 
 @pytest.fixture
-def client(home: Home, approver: Approver, small_disk: Path) -> Iterator[Client]:
+def client(home: Home, approver: Approver, disk: Path) -> Iterator[Client]:
     """The proxy before a released champion, with its spools on the small disk."""
-    assert small_disk == home.spools
+    assert disk == home.spools
     approver.release(toy())
     with listening(create_app(home, USE_CASE, "champion")) as url, proxied(home, parameters({"champion": url})) as client:
         yield client
 
 
-def fill(disk: Path) -> Path:
-    """A file that takes all that is left."""
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while file.write(bytes(4096)) == 4096:
-                pass
-        except OSError:
-            pass
-    return ballast
-
-
-def test_on_a_full_disk_nothing_is_answered_and_nothing_answered_is_unlogged(
-    home: Home, client: Client, small_disk: Path
-) -> None:
+def test_on_a_full_disk_nothing_is_answered_and_nothing_answered_is_unlogged(home: Home, client: Client, disk: Path) -> None:
     answers = [client.post(PREDICT, content=records_body(parcel()))]
-    ballast = fill(small_disk)
+    ballast = fill(disk)
     answers += [client.post(PREDICT, content=records_body(parcel(carrier="x" * 200))) for _ in range(100)]
     refused = client.post(LABELS, json=MANY_LABELS)
     malformed = client.post(PREDICT, content=b"{" * 10_000)
@@ -75,10 +57,8 @@ def test_on_a_full_disk_nothing_is_answered_and_nothing_answered_is_unlogged(
     assert labels(home) == []
 
 
-def test_it_is_not_ready_while_the_log_cannot_be_written_and_finds_by_itself_when_it_can(
-    client: Client, small_disk: Path
-) -> None:
-    ballast = fill(small_disk)
+def test_it_is_not_ready_while_the_log_cannot_be_written_and_finds_by_itself_when_it_can(client: Client, disk: Path) -> None:
+    ballast = fill(disk)
     eventually(lambda: client.post(LABELS, json=MANY_LABELS).status_code == 503)
     ready = client.get("/health/ready")
     assert (ready.status_code, ready.json()["ready"]) == (503, False)
@@ -87,5 +67,83 @@ def test_it_is_not_ready_while_the_log_cannot_be_written_and_finds_by_itself_whe
 
     ballast.unlink()
 
-    eventually(lambda: client.get("/health/ready").status_code == 200)  # no request has to fail for it
+    eventually(lambda: client.get("/health/ready").status_code == 200, within_s=5)  # no request has to fail for it
     assert client.post(LABELS, json=MANY_LABELS).status_code == 202
+
+
+def test_the_time_until_the_disk_is_full_follows_from_what_was_used_up(disk: Path) -> None:
+    minute = count(0, 60)
+    watched = Disk(disk, clock_s=lambda: float(next(minute)))
+    assert isnan(watched.look().hours_until_full), "one look tells no pace"
+    assert watched.look().hours_until_full == inf
+    (disk / "kept").write_bytes(bytes(8192))
+    looked = watched.look()
+    assert looked.free_bytes == 256 * 1024 - 8192
+    assert looked.hours_until_full == pytest.approx(looked.free_bytes / 4096 / 60), "8 KB in two minutes"
+
+    hours = [watched.look().hours_until_full for _ in range(15)]
+
+    assert hours[:-1] == sorted(hours[:-1]), "the longer nothing is added, the longer it lasts"
+    assert hours[-2:] == [hours[-2], inf], "what was added more than a quarter of an hour ago tells nothing any more"
+    (disk / "kept").unlink()
+    assert watched.look().hours_until_full == inf
+
+
+def test_looking_often_does_not_shorten_what_the_pace_is_taken_from(disk: Path) -> None:
+    second = count()
+    watched = Disk(disk, clock_s=lambda: float(next(second)))
+    for _ in range(60):
+        watched.look()
+    (disk / "kept").write_bytes(bytes(61_440))
+
+    looked = watched.look()
+
+    assert looked.hours_until_full == pytest.approx(looked.free_bytes / (61_440 / 60) / 3600)
+
+
+def test_a_disk_that_is_gone_has_no_figures(tmp_path: Path) -> None:
+    looked = Disk(tmp_path / "gone").look()
+
+    assert (isnan(looked.free_bytes), isnan(looked.hours_until_full)) == (True, True)
+
+
+def test_the_room_is_among_the_metrics(client: Client, disk: Path) -> None:
+    fill(disk)
+
+    page = client.get("/metrics").text
+
+    assert "trainserve_log_disk_free_bytes 0.0" in page
+    assert "trainserve_log_disk_hours_until_full NaN" in page
+
+
+class Rule(msgspec.Struct):
+    """An alert, as Prometheus reads it."""
+
+    alert: str
+    expr: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
+class Group(msgspec.Struct):
+    """Alerts that are looked at together."""
+
+    name: str
+    rules: list[Rule]
+
+
+class Rules(msgspec.Struct):
+    """A file of alerts."""
+
+    groups: list[Group]
+
+
+def test_the_alerts_on_the_disk_go_by_metrics_that_there_are() -> None:
+    document = msgspec.yaml.decode(Path("deploy/prometheus/disk.yaml").read_bytes(), type=Rules)
+    known = {metric.name for metric in Metrics().registry.collect()}
+
+    rules = [rule for group in document.groups for rule in group.rules]
+
+    assert {rule.expr.split()[0] for rule in rules} == {"trainserve_log_failing", "trainserve_log_disk_hours_until_full"}
+    assert {rule.expr.split()[0] for rule in rules} <= known
+    assert all(rule.labels["severity"] in ("warning", "critical") and rule.annotations["description"] for rule in rules)

@@ -40,6 +40,8 @@ def test_requests_labels_and_the_log_are_counted(loop: Loop) -> None:
     assert 0 < grown("trainserve_log_commits") <= 12
     assert after["trainserve_log_backlog_bytes",] > before["trainserve_log_backlog_bytes",]
     assert after["trainserve_log_failing",] == 0
+    assert after["trainserve_log_torn_bytes",] == 0
+    assert after["trainserve_log_durability", "disk"] == 1
     assert after["trainserve_proxy_share", "challenger", USE_CASE] == 0.5
 
 
@@ -48,6 +50,7 @@ def test_readiness_names_each_release_and_its_share(loop: Loop) -> None:
 
     assert ready.status_code == 200
     assert (ready.json()["ready"], ready.json()["log_failing"], ready.json()["alarms"]) == (True, None, {})
+    assert ready.json()["log_durability"] == "disk"
     arms = ready.json()["arms"][USE_CASE]
     assert {name: (arm["role"], arm["share"], arm["release_seq"]) for name, arm in arms.items()} == {
         "champion": ("champion", 0.5, 1),
