@@ -12,6 +12,7 @@ from lake.errors import NotFound, SettingError
 from lake.evaluation import Evaluation, read_evaluation
 from lake.home import Home
 from lake.package import open_package
+from lake.release.policy import BUILT_IN
 from lake.tables import DATASET
 from tests.parcel_training import Platform, failures, parcel_use_case
 from trainserve_assets.approval.draft import Request
@@ -135,7 +136,7 @@ def test_a_holdout_that_the_dataset_does_not_reach_is_named(platform: Platform) 
 
 def test_the_block_to_paste_lacks_just_what_only_a_person_can_say(platform: Platform) -> None:
     document = read_evaluation(platform.home.lake, platform.use_case.name, platform.evaluation_id("trees"))
-    pasted = msgspec.yaml.decode(release_block(platform.use_case, document))
+    pasted = msgspec.yaml.decode(release_block(platform.use_case, document, BUILT_IN.policy))
     config = pasted["ops"]["late_parcel__release"]["config"]
     assert set(config) == {field.name for field in msgspec.structs.fields(Request) if field.required}
     assert [name for name, value in config.items() if value is None] == ["approver", "reason"]
@@ -147,7 +148,7 @@ def test_the_block_to_paste_lacks_just_what_only_a_person_can_say(platform: Plat
 def test_the_block_as_it_is_pasted_is_refused_by_dagster(platform: Platform) -> None:
     document = read_evaluation(platform.home.lake, platform.use_case.name, platform.evaluation_id("trees"))
     with pytest.raises(dg.DagsterInvalidConfigError, match="approver"):
-        platform.run(["release"], msgspec.yaml.decode(release_block(platform.use_case, document)))
+        platform.run(["release"], msgspec.yaml.decode(release_block(platform.use_case, document, BUILT_IN.policy)))
 
 
 def test_an_approver_reads_figures_comparisons_and_gates(platform: Platform) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from lake.evaluation import Card, Difference, Finding
 from lake.input_schema import Task
+from tests.approvers import ADA, BOB, policy
 from tests.exhibits import FIRST_METRIC, TASKS, exhibit
 from trainserve_assets.report import Exhibit
 from trainserve_assets.report.card import model_card
@@ -183,9 +184,20 @@ def test_code_that_no_commit_holds_is_said_to_be_untraceable(revision: str) -> N
     assert "cannot be traced to a commit" not in report_page(found)
 
 
-def test_a_notice_stands_above_the_block_to_paste() -> None:
-    page = report_page(exhibit("binary"), notices=["The approver's identity is claimed, not proven."])
-    assert page.index("identity is claimed, not proven") < page.index("late_parcel__release:")
+def test_above_the_block_to_paste_stands_whose_word_a_release_is_and_how_long_it_lasts() -> None:
+    page = report_page(exhibit("binary"))
+    assert page.index("claimed in the run&#39;s config, not proven") < page.index("late_parcel__release:")
+    assert "expires after 365 days" in page
+    assert "signatures:" not in page
+
+
+def test_where_signatures_are_asked_for_the_block_has_the_command_that_makes_them() -> None:
+    signing = policy(ADA, BOB, roles={"champion": 2, "shadow": 1})
+    found = msgspec.structs.replace(exhibit("binary"), policy=signing)
+    page = report_page(found)
+    assert "A release needs signatures of approvers: 2 for a champion, 1 for a shadow." in page
+    assert f"trainserve sign {found.evaluation.evaluation_id[:12]} --key KEY_FILE" in page
+    assert "claimed in the run" not in page
 
 
 def test_the_cheapest_threshold_is_the_one_that_costs_least() -> None:

@@ -7,6 +7,8 @@ import dagster as dg
 
 from checks.release_standard import Gate, decide
 from lake.evaluation import Evaluation, append_evaluation
+from lake.release.policy import Policy
+from lake.release.trust import Trust
 from lake.tables import DATASET, EVALUATION
 from trainserve_assets.assets.candidate import candidate_key
 from trainserve_assets.evidence import Judged, judge
@@ -40,9 +42,10 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
         "To release a candidate, copy its block from the metadata into the Launchpad of the release asset.",
     )
     def evaluation(lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
-        judged = judge(lake, use_case)
-        found = _exhibits(use_case, judged)
         now = datetime.now(timezone.utc)
+        judged = judge(lake, use_case)
+        policy = Trust.read(lake.home).policy_at(now).policy
+        found = _exhibits(use_case, judged, policy)
         metadata = {**run_metadata(found, lake.home.lake, address)}
         for one, latency_us in zip(found, (each.latency_us for each in judged), strict=True):
             card = write_files(lake.store, one)
@@ -58,7 +61,7 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
     return dg.Definitions(assets=[evaluation])
 
 
-def _exhibits(use_case: UseCase, judged: Sequence[Judged]) -> list[Exhibit]:
+def _exhibits(use_case: UseCase, judged: Sequence[Judged], policy: Policy) -> list[Exhibit]:
     """What the page of each candidate is made from: its curves beside the others', and the other candidates' documents."""
     return [
         Exhibit(
@@ -67,6 +70,7 @@ def _exhibits(use_case: UseCase, judged: Sequence[Judged]) -> list[Exhibit]:
             manifest=one.package.manifest,
             samples={one.candidate.name: one.sample, **_others(one)},
             rivals=tuple(other.evaluation for other in judged if other is not one),
+            policy=policy,
         )
         for one in judged
     ]

@@ -1,12 +1,12 @@
 """The content of page and card: what their templates show of an exhibit, section by section."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from lake.evaluation import Difference, Estimate, Evaluation
-from trainserve_assets.report.block import release_block
+from trainserve_assets.report.block import notices, release_block
 from trainserve_assets.report.curves import POINTS, Threshold, thresholds
 from trainserve_assets.report.exhibit import Exhibit
 from trainserve_assets.report.figures import HEADLINES, meets_standard
@@ -43,8 +43,8 @@ class Rival(msgspec.Struct, frozen=True, kw_only=True):
     releasable: bool
 
 
-def content(exhibit: Exhibit, notices: Sequence[str] = ()) -> dict[str, Any]:
-    """Everything but the charts, by the name that the templates use. `notices` are sentences for who decides."""
+def content(exhibit: Exhibit) -> dict[str, Any]:
+    """Everything but the charts, by the name that the templates use."""
     use_case, evaluation = exhibit.use_case, exhibit.evaluation
     outcome = decided(use_case.release_standard, evaluation)
     return {
@@ -52,7 +52,7 @@ def content(exhibit: Exhibit, notices: Sequence[str] = ()) -> dict[str, Any]:
         "evaluation": evaluation,
         "manifest": exhibit.manifest,
         "card": evaluation.card,
-        "notices": notices,
+        "notices": notices(evaluation, exhibit.policy),
         "sections": _sections(evaluation),
         "decided": outcome,
         "releasable": meets_standard(use_case.release_standard, evaluation),
@@ -78,7 +78,7 @@ def content(exhibit: Exhibit, notices: Sequence[str] = ()) -> dict[str, Any]:
         "family": (family := _family(evaluation)),
         "family_words": _family_words(family),
         "traceable": is_traceable(exhibit.manifest.source_revision),
-        "release_block": release_block(use_case, evaluation),
+        "release_block": release_block(use_case, evaluation, exhibit.policy),
     }
 
 

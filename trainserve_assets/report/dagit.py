@@ -72,7 +72,7 @@ def candidate_metadata(exhibit: Exhibit, card: str, lake: str, address: str | No
         f"report_{name}": file if address is None else dg.MetadataValue.url(f"{address}/{page}"),
         f"trend_{name}": dg.MetadataValue.md(sparkline(exhibit)),
         f"model_card_{name}": dg.MetadataValue.md(card),
-        f"release_{name}": dg.MetadataValue.md(f"```yaml\n{release_block(exhibit.use_case, evaluation)}```"),
+        f"release_{name}": dg.MetadataValue.md(f"```yaml\n{release_block(exhibit.use_case, evaluation, exhibit.policy)}```"),
     }
     for metric in HEADLINES[evaluation.task][:2]:
         estimate = evaluation.find(metric)

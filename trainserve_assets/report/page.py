@@ -1,6 +1,6 @@
 """The page of one candidate: a single HTML file that loads nothing, with its charts drawn into it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from trainserve_assets.pictures import inline
@@ -33,9 +33,9 @@ _TIME = {
 }
 
 
-def report_page(exhibit: Exhibit, notices: Sequence[str] = ()) -> str:
-    """The page as HTML. `notices` are sentences that stand above the block to paste."""
-    task, found = exhibit.evaluation.task, content(exhibit, notices)
+def report_page(exhibit: Exhibit) -> str:
+    """The page as HTML."""
+    task, found = exhibit.evaluation.task, content(exhibit)
     words = {
         "reliability_caption": _RELIABILITY[task],
         "time_caption": _TIME[task],
