@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 from lake.decoder import epoch_us
 from lake.input_schema import INT64_MAXIMUM, INT64_MINIMUM, InputSchema
 from lake.log.commits import CommitRecord, commits_frame
-from lake.log.records import LabelRecord, PredictionRecord
+from lake.log.records import LabelRecord, PredictionRecord, column_of
 from lake.tables import (
     COMMITS,
     LABELS,
@@ -226,11 +226,6 @@ def _member_type(field: msgspec.structs.FieldInfo) -> Any:
     if field.type is int:
         return _INT64
     return _INT64 | None if field.type == int | None else field.type
-
-
-def column_of(attribute: str) -> str:
-    """The column that holds a member: a moment's is of the type of moments, and named so."""
-    return f"{attribute[:-3]}_utc" if attribute.endswith("_at_us") or attribute == "event_time_us" else attribute
 
 
 def _series(name: str, values: Sequence[Any], dtype: pl.DataType, strict: bool) -> pl.Series:  # noqa: FBT001 - as Polars has it

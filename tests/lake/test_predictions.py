@@ -14,11 +14,10 @@ from lake.log.records import (
     PredictionRecord,
     decode_record,
     encode_record,
-    labels_frame,
-    predictions_frame,
 )
 from lake.tables import conform, dtype_of, filing_time, labels_schema, predictions_schema
 from lake.times import utc
+from tests.lake.rows import rows_of
 from tests.scenario import label, parcel, parcel_schema, prediction, records_body
 
 
@@ -30,10 +29,7 @@ def through_a_spool(record: PredictionRecord | LabelRecord) -> PredictionRecord 
 
 def frame_of(*records: PredictionRecord) -> pl.DataFrame:
     """The rows of these records, read from the spool `s`, where they have the numbers 1, 2, ..."""
-    read = [through_a_spool(record) for record in records]
-    return predictions_frame(
-        [one for one in read if isinstance(one, PredictionRecord)], "s", range(1, len(read) + 1), parcel_schema()
-    )
+    return rows_of(records, parcel_schema())
 
 
 def test_a_record_is_read_as_what_it_was_written_as() -> None:
@@ -99,7 +95,7 @@ def test_a_row_that_was_logged_before_a_field_was_added_has_null_in_it() -> None
     record = through_a_spool(prediction(1))
     assert isinstance(record, PredictionRecord)
 
-    [features] = predictions_frame([record], "s", [1], grown)["features"].to_list()
+    [features] = rows_of([record], grown)["features"].to_list()
 
     assert features["fragile"] is None
     assert features["weight_kg"] == 12.5
@@ -123,7 +119,7 @@ def test_a_row_far_from_its_arrival_is_filed_under_that_and_keeps_its_own_time(e
     arrived, happened = utc("2026-03-06T12:00:00Z"), utc(event_time)
     record = prediction(1, event_time_us=epoch_us(happened), received_at_us=epoch_us(arrived), features=None)
 
-    frame = predictions_frame([record], "s", [1], schema)
+    frame = rows_of([record], schema)
 
     assert frame.select("event_date", "event_time_utc").row(0) == (event_date, happened)
     assert frame.select(filing_time()).item() == (happened if happened.date() == event_date else arrived)
@@ -131,7 +127,7 @@ def test_a_row_far_from_its_arrival_is_filed_under_that_and_keeps_its_own_time(e
 
 def test_a_label_is_one_row_with_every_column_of_its_table() -> None:
     by_entity = label(2, request_id=None, row=None, entity_key_hash="2" * 32, event_time_us=1_372_640_400_000_000)
-    frame = labels_frame([label(1), by_entity], "s", [7, 8], parcel_schema())
+    frame = rows_of([label(1), by_entity], parcel_schema(), first_seq=7)
 
     assert frame.schema == labels_schema(parcel_schema())
     assert frame["label"].to_list() == [1.0, 0.0]
@@ -142,7 +138,7 @@ def test_a_label_is_one_row_with_every_column_of_its_table() -> None:
 def test_a_class_is_a_label_by_its_name() -> None:
     schema = parcel_schema(task="multiclass", classes=("early", "late"))
 
-    assert labels_frame([label(1, label="late")], "s", [1], schema)["label"].to_list() == ["late"]
+    assert rows_of([label(1, label="late")], schema)["label"].to_list() == ["late"]
 
 
 def test_a_frame_that_does_not_fit_its_table_is_refused_with_every_column_that_is_off() -> None:

@@ -14,7 +14,8 @@ from lake.errors import SettingError, Unavailable
 from lake.home import Home
 from lake.input_schema import Field, InputSchema, publish_input_schema
 from lake.log.privacy import PRIVACY_KEY, Privacy, Redactor
-from lake.log.records import PredictionRecord, decode_record, encode_record, predictions_frame
+from lake.log.records import PredictionRecord, decode_record, encode_record
+from tests.lake.rows import rows_of
 from tests.scenario import USE_CASE, parcel, parcel_schema, prediction, private_schema, records_body
 
 PRIVACY = Privacy(bytes(range(32)))
@@ -120,10 +121,8 @@ def test_a_row_without_sensitive_fields_is_kept_as_it_is() -> None:
 
 def test_the_column_of_a_hashed_field_is_text_and_an_omitted_one_has_none() -> None:
     schema = private_schema()
-    record = decode_record(encode_record(prediction(1, features=kept(schema, parcel(weight_kg=71.5)))))
-    assert isinstance(record, PredictionRecord)
 
-    features = predictions_frame([record], "s", [1], schema).unnest("features")
+    features = rows_of([prediction(1, features=kept(schema, parcel(weight_kg=71.5)))], schema).unnest("features")
 
     assert features.schema["weight_kg"] == features.schema["parcel_id"] == pl.String
     assert "carrier" not in features.columns

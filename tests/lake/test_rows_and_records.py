@@ -16,6 +16,7 @@ from lake.decoder import Decoder
 from lake.delta import Table
 from lake.input_schema import Field, InputSchema
 from lake.log.chain import Chain, ChainHead
+from lake.log.columns import kind_of
 from lake.log.commits import CommitRecord, commit_records, commits_frame
 from lake.log.log_key import LogKey
 from lake.log.records import (
@@ -24,10 +25,9 @@ from lake.log.records import (
     decode_record,
     encode_record,
     encoded_rows,
-    labels_frame,
-    predictions_frame,
 )
-from lake.tables import LABELS, PREDICTIONS
+from lake.tables import PREDICTIONS
+from tests.lake.rows import rows_of
 from tests.scenario import USE_CASE, label, parcel, parcel_schema, prediction, records_body
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -108,11 +108,10 @@ def labelled(truth: st.SearchStrategy[Any]) -> st.SearchStrategy[LabelRecord]:
 
 def through_delta(encoded: Sequence[bytes], schema: InputSchema) -> list[bytes]:
     """The records that the rows give back which these became in a Delta table."""
-    records: list[Any] = [decode_record(one) for one in encoded]
-    table, make = (PREDICTIONS, predictions_frame) if isinstance(records[0], PredictionRecord) else (LABELS, labels_frame)
+    table = kind_of(encoded[0]).table
     with tempfile.TemporaryDirectory() as folder:
         stored = Table(folder, USE_CASE, table)
-        stored.append_once(make(records, "s", range(1, len(records) + 1), schema), "s")
+        stored.append_once(rows_of(encoded, schema), "s")
         return list(encoded_rows(stored.scan().sort("seq").collect(), table, USE_CASE))
 
 
@@ -135,9 +134,7 @@ def test_any_labels_come_back_from_their_table_as_the_bytes_that_were_logged(rec
 
 def frame_of(record: PredictionRecord) -> pl.DataFrame:
     """The row of a record, as the shipper makes it."""
-    read = decode_record(encode_record(record))
-    assert isinstance(read, PredictionRecord)
-    return predictions_frame([read], "s", [1], parcel_schema())
+    return rows_of([record], parcel_schema())
 
 
 def test_rows_of_before_a_field_was_added_come_back_as_they_were_logged(tmp_path: Path) -> None:
@@ -148,9 +145,7 @@ def test_rows_of_before_a_field_was_added_come_back_as_they_were_logged(tmp_path
     )
     table = Table(str(tmp_path), USE_CASE, PREDICTIONS)
     for seq, encoded, schema in ((1, old, parcel_schema()), (2, new, GROWN)):
-        record = decode_record(encoded)
-        assert isinstance(record, PredictionRecord)
-        table.append_once(predictions_frame([record], "s", [seq], schema), "s")
+        table.append_once(rows_of([encoded], schema, seq), "s")
 
     assert list(encoded_rows(table.scan().sort("seq").collect(), PREDICTIONS, USE_CASE)) == [old, new]
 
