@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from trainserve_assets.assets.maintenance import log_maintenance_definitions
 from trainserve_assets.predictors import Predictors
 from trainserve_assets.resources import LakeResource, fixed
 
@@ -12,4 +13,5 @@ from trainserve_assets.resources import LakeResource, fixed
 def defs() -> dg.Definitions:
     """All definitions, run in one process unless a run says otherwise."""
     shared = dg.Definitions(resources=fixed(lake=LakeResource(), predictors=Predictors()), executor=dg.in_process_executor)
-    return dg.Definitions.merge(dg.load_from_defs_folder(path_within_project=Path(__file__).parent), shared)
+    use_cases = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    return dg.Definitions.merge(use_cases, log_maintenance_definitions(), shared)

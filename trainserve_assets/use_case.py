@@ -10,6 +10,7 @@ from lake.documents import StrictDocument
 from lake.errors import SettingError
 from lake.input_schema import InputSchema
 from lake.release.decision import RiskTier
+from lake.tables import TABLES
 
 Trainer = Literal["catboost", "hist_gradient_boosting", "logistic_regression", "linear_regression"]
 Period = Literal["week", "month", "quarter"]
@@ -89,6 +90,33 @@ class Cost(StrictDocument, frozen=True, kw_only=True):
             raise SettingError("cost", (self.false_positive, self.false_negative), "two numbers above 0")
 
 
+class Retention(StrictDocument, frozen=True, kw_only=True):
+    """How many days things are kept; without a number for good.
+
+    `predictions` and `labels` count from a row's arrival, `dataset_versions` from when a version of the dataset was replaced;
+    a version that a decision of the ledger cites is kept for good. What is on `legal_hold`, everything or the tables that
+    are named, loses neither rows nor files, however old.
+    """
+
+    predictions: int | None = None
+    labels: int | None = None
+    dataset_versions: int = 90
+    legal_hold: bool | tuple[str, ...] = False
+
+    def __post_init__(self) -> None:
+        for name in ("predictions", "labels", "dataset_versions"):
+            days = getattr(self, name)
+            if days is not None and days < 1:
+                raise SettingError(f"retention.{name}", days, "a number of days from 1 on")
+        unknown = [name for name in self.legal_hold if name not in TABLES] if isinstance(self.legal_hold, tuple) else []
+        if unknown:
+            raise SettingError("retention.legal_hold", unknown, f"true, false, or tables: {', '.join(TABLES)}")
+
+    def holds(self, table: str) -> bool:
+        """Whether a legal hold is on this table."""
+        return self.legal_hold if isinstance(self.legal_hold, bool) else table in self.legal_hold
+
+
 class UseCase(StrictDocument, frozen=True, kw_only=True):
     """One prediction problem.
 
@@ -122,6 +150,7 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
     risk_tier: RiskTier = "low"
     next_review: str | None = None
     monitoring: Monitoring = Monitoring()
+    retention: Retention = Retention()
 
     def __post_init__(self) -> None:
         check_day(f"history_until of {self.name!r}", self.history_until)
