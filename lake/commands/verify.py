@@ -1,7 +1,13 @@
-"""`trainserve verify`: checks the ledger whole, offline: policy, chain, signatures, evaluations, and the packages' bytes."""
+"""`trainserve verify`: checks the ledger whole, offline: policy, chain, signatures, evaluations, and the packages' bytes.
+
+With `--log` it is the prediction log that is checked: see `lake.log.audit`.
+"""
 
 from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
 
@@ -9,6 +15,7 @@ from lake.documents import DocumentStore
 from lake.errors import NotFound, SettingError, TrainServeError, VerificationError
 from lake.evaluation import read_evaluation
 from lake.home import Home
+from lake.log.audit import Audit, Scope
 from lake.package import open_package
 from lake.release.approvers import read_policies
 from lake.release.ledger import Entry, Ledger, begun, is_begun
@@ -16,16 +23,32 @@ from lake.release.live import revoked
 from lake.release.trust import Trust
 
 
-def verify(*use_cases: str) -> int:
+def verify(
+    *use_cases: str,
+    log: bool = False,
+    since: Annotated[date | None, Parameter(name="--from")] = None,
+    until: date | None = None,
+) -> int:
     """Check the ledger of each use case whole, and say the first event that does not hold. Status 1 when anything fails.
 
     Parameters
     ----------
     use_cases
         The use cases to check; all in the lake when none is named.
+    log
+        Check the prediction log instead: that no row was edited, removed or invented since it was answered.
+    since
+        The first day of the log to check, as 2026-01-31, in UTC. What stands outside all commits is looked for only
+        when no day is named.
+    until
+        The last day of the log to check.
 
     """
     home = Home.from_environment()
+    if log:
+        return _verify_log(home, Scope(use_cases=use_cases, since=since, until=until))
+    if since is not None or until is not None:
+        raise SettingError("--from or --until", since or until, "to stand with --log: the ledger is always checked whole")
     store = DocumentStore(home.lake, make=False)
     console = Console(highlight=False, soft_wrap=True)
     policies = read_policies(home.approvers, home.heads)
@@ -37,6 +60,30 @@ def verify(*use_cases: str) -> int:
     for failure in failures:
         console.print(f"[bold red]does not hold:[/] {escape(failure)}")
     return int(bool(failures))
+
+
+def _verify_log(home: Home, scope: Scope) -> int:
+    """Print each finding as it is made, and then what was seen."""
+    console = Console(highlight=False, soft_wrap=True)
+    audit = Audit(home, scope)
+    found = 0
+    for finding in audit.findings():
+        console.print(f"[bold red]does not hold:[/] {escape(finding)}")
+        found += 1
+    counts = audit.counts
+    console.print(f"{counts.rows:,} rows are as they were logged: {counts.commits:,} commits of {counts.slots} slots")
+    for words, count in (
+        ("records have no row: they were erased on purpose", counts.erased),
+        ("records have no row: they were deleted for their age", counts.retired),
+        ("records have no row yet: they are being shipped", counts.waiting),
+        ("records have no row: they could not be read, and were set aside", counts.set_aside),
+        ("rows have no commit yet: a crash left them, and the slot's next life seals them", counts.left_by_crash),
+    ):
+        if count:
+            console.print(f"{count:,} {words}")
+    if found:
+        console.print(f"[bold red]{found:,} findings[/]")
+    return int(found > 0)
 
 
 def _verify(console: Console, home: Home, store: DocumentStore, use_case: str) -> Iterator[str]:
