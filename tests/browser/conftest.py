@@ -16,7 +16,7 @@ from trainserve_assets.platform.processes import Processes, ProcessSpec
 from trainserve_assets.platform.topology import prepare_dagster_home
 
 PROJECT = Path(__file__).parents[2]
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 QUIET_BROWSER = [
     "--disable-gpu",
     "--disable-background-networking",
@@ -27,10 +27,16 @@ QUIET_BROWSER = [
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A use case trained and evaluated on an instance that Dagit can open."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with Dagster's own in it, and nothing else."""
     home = Home.at(tmp_path_factory.mktemp("browser") / "home")
     prepare_dagster_home(home)
+    return home
+
+
+@pytest.fixture(scope="module")
+def platform(home: Home) -> Iterator[Platform]:
+    """A use case trained and evaluated on an instance that Dagit can open."""
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
         yield Platform(home, instance).train()
 
@@ -44,7 +50,8 @@ def dagit(platform: Platform) -> Iterator[str]:
     command = (sys.executable, "-m", "dagster_webserver", "-m", "tests.browser.location", "-h", "127.0.0.1", "-p", str(port))
     environment = {**platform.home.environment(), "PYTHONPATH": str(PROJECT)}
     with Processes(platform.home.logs, lambda _line: None) as processes:
-        processes.start(ProcessSpec(name="dagit", command=command, environment=environment, ready_url=f"{address}/server_info"))
+        spec = ProcessSpec(name="dagit", command=command, environment=environment, ready_url=f"{address}/server_info")
+        processes.start(spec, ready_within_s=PATIENCE_MS / 1000)
         yield address
 
 

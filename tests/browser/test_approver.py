@@ -2,23 +2,17 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from lake.release.live import Release, fold
+from tests.browser.launchpad import RELEASE, launch, open_launchpad
 from tests.parcel_training import Platform
 
 EVALUATION = "/assets/late_parcel/evaluation"
-RELEASE = "/assets/late_parcel/release"
 
 
 def champion(platform: Platform) -> Release | None:
     return fold(platform.lake.ledger(platform.use_case.name).entries).champion
-
-
-def open_launchpad(page: Page) -> Locator:
-    page.goto(RELEASE)
-    page.get_by_role("button", name="Materialize").first.click()
-    return page.get_by_role("dialog")
 
 
 def test_a_launch_without_the_required_fields_is_refused(page: Page, platform: Platform) -> None:
@@ -41,15 +35,7 @@ def test_an_approver_reads_the_evaluation_and_releases(page: Page, platform: Pla
     block = page.locator("tr", has_text="release_trees").locator("code").inner_text()
     assert platform.evaluation_id("trees") in block
 
-    launchpad = open_launchpad(page)
-    launchpad.locator(".CodeMirror").click()
-    page.keyboard.press("ControlOrMeta+a")
-    page.keyboard.insert_text(
-        re.sub(r"approver:.*", "approver: ada", re.sub(r"reason:.*", "reason: better on every depot", block))
-    )
-    materialize = launchpad.get_by_role("button", name="Materialize")
-    expect(materialize).to_be_enabled()
-    materialize.click()
+    launch(page, re.sub(r"approver:.*", "approver: ada", re.sub(r"reason:.*", "reason: better on every depot", block)))
     expect(page.get_by_text("Success", exact=True).first).to_be_visible()
 
     page.goto(RELEASE)
