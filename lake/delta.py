@@ -165,7 +165,7 @@ class Table:
             if known is None and self._local:
                 os.sync()  # the table may be new, made by a life that ended before it synced what it made
             else:
-                self._sync_commits_after(before)
+                self._sync_commits_after(before, handle.version())
             return fresh.height
         raise Unavailable(f"table {self.use_case}/{self.name}", f"{_ATTEMPTS} commits failed, the last with: {failure}")
 
@@ -274,12 +274,12 @@ class Table:
     def _local(self) -> bool:
         return "://" not in self.uri
 
-    def _sync_commits_after(self, before: int | None) -> int:
-        """Fsync what newer commits made, which delta-rs does not do; returns the newest version.
+    def _sync_commits_after(self, before: int | None, version: int | None = None) -> int:
+        """Fsync what commits made up to a version, else to the newest, which delta-rs does not do; returns that version.
 
         So it does with the commit before: it may be another writer's, who is about to, and none stands without it.
         """
-        version = self.open().version()
+        version = self.open().version() if version is None else version
         if self._local:
             root = Path(self.uri)
             log = root / "_delta_log"
