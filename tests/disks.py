@@ -27,13 +27,13 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", folder], check=True)  # noqa: S607 - beside the mount that was found
 
 
-def fill(disk: Path) -> Path:
-    """A file that takes all that is left."""
+def fill(disk: Path, but_kilobytes: int = 0) -> Path:
+    """A file that takes all that is left, or all but so much."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as file:
         try:
             while file.write(bytes(4096)) == 4096:
                 pass
         except OSError:
-            pass
+            file.truncate(max(0, file.tell() - but_kilobytes * 1024))
     return ballast

@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import msgspec
@@ -184,7 +184,7 @@ def _answers(url: str) -> bool:
     try:
         with urlopen(url, timeout=2.0) as response:  # noqa: S310 - an address of ours
             return bool(response.status < 300)  # noqa: PLR2004 - where successes end
-    except (URLError, OSError):
+    except (HTTPException, OSError):  # of a free port, a connection may even meet itself
         return False
 
 
