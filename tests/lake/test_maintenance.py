@@ -176,6 +176,24 @@ def test_rows_go_by_their_age_since_they_arrived_and_their_files_later(home: Hom
     assert len(files(target)) == 4
 
 
+def test_rows_that_are_appended_while_old_ones_are_retired_stay(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = table(home)
+    target.append_once(rows(1, 2, days_ago=40), "a", ["event_date"])
+    open_table = Table.open
+    waiting = [rows(3, 4)]
+
+    def opened(self: Table, version: int | None = None) -> object:
+        handle = open_table(self, version)
+        if waiting:
+            self.append_once(waiting.pop(), "a", ["event_date"])
+        return handle
+
+    monkeypatch.setattr(Table, "open", opened)
+
+    assert target.delete_before("received_at_utc", NOW - timedelta(days=30)) == 2
+    assert numbers(target) == [3, 4]
+
+
 def test_a_legal_hold_keeps_rows_and_files_and_says_so(home: Home) -> None:
     target = table(home)
     target.append_once(rows(1, 2, days_ago=1000), "a", ["event_date"])
