@@ -18,7 +18,15 @@ RESULTS = Path(__file__).parent / "results"
 LIBRARIES = ("catboost", "litestar", "uvicorn", "uvloop", "httptools", "msgspec", "pyreqwest")
 
 
-class Figure(msgspec.Struct, frozen=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What a benchmark measured of one case."""
+
+    def cells(self) -> dict[str, str]:
+        """What the table for people shows of it, by column."""
+        raise NotImplementedError
+
+
+class Figure(Line, frozen=True, kw_only=True):
     """Medians over the rounds; `ratio` is the median of the requests a second over the reference's in the same round."""
 
     name: str
@@ -29,6 +37,17 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
     ratio: float
     rounds: list[Load]
+
+    def cells(self) -> dict[str, str]:
+        """Requests a second, and latencies."""
+        return {
+            "what": self.name,
+            "connections": str(self.connections),
+            "requests/s": f"{self.requests_per_second:,.0f}",
+            "of its echo": "" if self.name == self.reference else f"{self.ratio:.2f}",
+            "p50 ms": f"{self.p50_ms:.2f}",
+            "p99 ms": f"{self.p99_ms:.2f}",
+        }
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +60,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     cores: int
     python: str
     libraries: dict[str, str]
-    figures: list[Figure]
+    figures: Sequence[Line]
 
 
 def figures(rounds: Sequence[Mapping[tuple[str, int], Load]], references: Mapping[str, str]) -> list[Figure]:
@@ -66,7 +85,7 @@ def figures(rounds: Sequence[Mapping[tuple[str, int], Load]], references: Mappin
     return made
 
 
-def report(benchmark: str, setup: str, measured: list[Figure]) -> Report:
+def report(benchmark: str, setup: str, measured: Sequence[Line], libraries: Sequence[str] = LIBRARIES) -> Report:
     """The figures with the machine that they were measured on, without its name."""
     return Report(
         benchmark=benchmark,
@@ -75,7 +94,7 @@ def report(benchmark: str, setup: str, measured: list[Figure]) -> Report:
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)),
         python=platform.python_version(),
-        libraries={name: version(name) for name in LIBRARIES},
+        libraries={name: version(name) for name in libraries},
         figures=measured,
     )
 
@@ -89,17 +108,10 @@ def write_report(made: Report) -> Path:
 
 def table(made: Report) -> Table:
     """The report for a person."""
-    drawn = Table("what", "connections", "requests/s", "of its echo", "p50 ms", "p99 ms", title=made.setup, title_justify="left")
-    for figure in made.figures:
-        of_reference = "" if figure.name == figure.reference else f"{figure.ratio:.2f}"
-        drawn.add_row(
-            figure.name,
-            str(figure.connections),
-            f"{figure.requests_per_second:,.0f}",
-            of_reference,
-            f"{figure.p50_ms:.2f}",
-            f"{figure.p99_ms:.2f}",
-        )
+    lines = [line.cells() for line in made.figures]
+    drawn = Table(*lines[0], title=made.setup, title_justify="left")
+    for line in lines:
+        drawn.add_row(*line.values())
     return drawn
 
 

@@ -77,7 +77,7 @@ class BatchReader:
     def __init__(self, spool_id: str, schema_of: Callable[[str], InputSchema]) -> None:
         self._spool_id = spool_id
         self._schema_of = schema_of
-        self._groups: dict[bytes, _Group] = {}
+        self._groups: list[_Group] = []
         self._frames: dict[tuple[str, str], list[pl.DataFrame]] = {}
         self._damages: list[Damage] = []
 
@@ -86,7 +86,7 @@ class BatchReader:
         with _collector_off():
             for path in paths:
                 self._take(path)
-            for group in self._groups.values():
+            for group in self._groups:
                 self._decode(group)
         ordered = sorted(self._frames.items(), key=lambda item: item[0][1] != COMMITS)
         damaged = [damage for damage in self._damages if damage.records or damage.torn_bytes]
@@ -99,23 +99,23 @@ class BatchReader:
         for seq, record in enumerate(contents.records, start=first_seq(path)):
             if record is None:
                 continue
-            try:
-                group = self._group_of(record)
-            except Unreadable:
-                damage.records.append(record)
-                continue
+            for group in self._groups:
+                if record.startswith(group.kind.beginning):
+                    break
+            else:
+                try:
+                    group = self._new_group(kind_of(record))
+                except Unreadable:
+                    damage.records.append(record)
+                    continue
             group.records.append(record)
             group.seqs.append(seq)
             if len(group.seqs) >= _TOGETHER:
                 self._decode(group)
 
-    def _group_of(self, record: bytes) -> _Group:
-        for beginning, group in self._groups.items():
-            if record.startswith(beginning):
-                return group
-        kind = kind_of(record)
-        columns = Commits() if kind.table == COMMITS else Columns(kind, self._schema_of(kind.use_case))
-        group = self._groups[kind.beginning] = _Group(kind, columns)
+    def _new_group(self, kind: Kind) -> _Group:
+        group = _Group(kind, Commits() if kind.table == COMMITS else Columns(kind, self._schema_of(kind.use_case)))
+        self._groups.append(group)
         return group
 
     def _decode(self, group: _Group) -> None:

@@ -5,15 +5,14 @@ one use case, table and number of members, are decoded together, by one call, as
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from itertools import compress
+from datetime import datetime, timedelta, timezone
+from itertools import chain, compress
 from typing import Annotated, Any
 
 import msgspec
 import polars as pl
 from msgspec.structs import astuple
 
-from lake.decoder import epoch_us
 from lake.input_schema import INT64_MAXIMUM, INT64_MINIMUM, InputSchema
 from lake.log.commits import CommitRecord, commits_frame
 from lake.log.records import LabelRecord, PredictionRecord, column_of
@@ -42,6 +41,7 @@ _ARRAY = b"\xdd"  # of any length, which follows in four bytes
 # Bytes that are not UTF-8, and nesting without end, are no MsgspecError.
 MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 FEATURES = "features"
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=timezone.utc), timedelta(microseconds=1)
 
 # msgpack knows integers that no column can hold: a record with one is unreadable, as any that is not of its types.
 _INT64 = Annotated[int, msgspec.Meta(ge=INT64_MINIMUM, le=INT64_MAXIMUM)]
@@ -235,16 +235,18 @@ def _series(name: str, values: Sequence[Any], dtype: pl.DataType, strict: bool) 
 
 def _moments(values: Sequence[Any]) -> list[int | None]:
     """Times as the integers that their column holds; Polars would take each apart for itself."""
-    return [epoch_us(value) if isinstance(value, datetime) else None for value in values]
+    return [(value - _EPOCH) // _MICROSECOND if isinstance(value, datetime) else None for value in values]
 
 
 def _rows_of_numbers(name: str, values: Sequence[list[float] | None], dtype: pl.List) -> pl.Series:
     """A column of lists. Polars would make a series of each row; here all are of one length, so they are cut from one."""
-    lengths = {len(row) for row in values if row is not None}
+    rows = [row for row in values if row is not None]
+    lengths = set(map(len, rows))
     if len(lengths) != 1 or 0 in lengths:
         return pl.Series(name, values, dtype=dtype)
     [length] = lengths
-    nothing = [None] * length
-    flat = pl.Series(name, [number for row in values for number in (nothing if row is None else row)], dtype=pl.Float64)
-    present = pl.Series([row is not None for row in values])
-    return pl.select(pl.when(present).then(flat.reshape((-1, length)).arr.to_list()).alias(name)).to_series()
+    cut = pl.Series(name, list(chain.from_iterable(rows)), dtype=pl.Float64).reshape((-1, length)).arr.to_list()
+    if len(rows) == len(values):
+        return cut
+    places = iter(range(len(rows)))
+    return cut.gather(pl.Series([None if row is None else next(places) for row in values], dtype=pl.UInt32))
