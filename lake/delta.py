@@ -14,6 +14,7 @@ import polars as pl
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from lake.bucket import check_put_if_absent, in_one_line, table_options
 from lake.documents import sync_file, sync_folder
 from lake.errors import Conflict, NotFound, Unavailable
 from lake.failpoints import reach
@@ -61,19 +62,24 @@ class Table:
         self.use_case = use_case
         self.name = name
         self.uri = f"{lake}/{use_case}/{name}"
+        self._lake = lake
+        self._options = table_options(lake)
 
     def open(self, version: int | None = None) -> DeltaTable:
-        """A handle at the newest version, or at the one named. Raises NotFound."""
+        """A handle at the newest version, or at the one named. Raises NotFound, Unavailable."""
         try:
-            return DeltaTable(self.uri, version=version)
+            return DeltaTable(self.uri, version=version, storage_options=self._options)
         except TableNotFoundError as error:
             raise NotFound("table", f"{self.use_case}/{self.name}", "It appears with its first rows.") from error
-        except DeltaError as error:
-            raise Unavailable(f"table {self.use_case}/{self.name}", str(error)) from error
+        except (DeltaError, OSError) as error:
+            raise self._away(error) from error
 
     def exists(self) -> bool:
-        """Whether anything was ever written to it."""
-        return DeltaTable.is_deltatable(self.uri)
+        """Whether anything was ever written to it. Raises Unavailable."""
+        try:
+            return DeltaTable.is_deltatable(self.uri, storage_options=self._options)
+        except OSError as error:
+            raise self._away(error) from error
 
     def version(self) -> int | None:
         """The newest version, or None while there is no table."""
@@ -97,13 +103,21 @@ class Table:
 
         Safe to run twice: a frame whose digest the newest version already carries is not written again.
         """
+        check_put_if_absent(self._lake)
         if self.exists() and self.digest() == digest:
             return self.open().version()
         properties = CommitProperties(
             custom_metadata={_DIGEST: digest, **(metadata or {})}, max_commit_retries=_RETRIES_OF_ONE_COMMIT
         )
         before = self.version()
-        write_deltalake(self.uri, frame, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
+        write_deltalake(
+            self.uri,
+            frame,
+            mode="overwrite",
+            schema_mode="overwrite",
+            commit_properties=properties,
+            storage_options=self._options,
+        )
         return self._sync_commits_after(before)
 
     def append_new(self, frame: pl.DataFrame, key: list[str]) -> int:
@@ -111,6 +125,7 @@ class Table:
 
         Of the table only the rows are read whose first key column is within the frame's range.
         """
+        check_put_if_absent(self._lake)
         if self.exists() and frame.height:
             first = frame[key[0]]
             near = pl.col(key[0]).is_between(pl.lit(first.min()), pl.lit(first.max())) | pl.col(key[0]).is_null()
@@ -120,7 +135,14 @@ class Table:
         if frame.height:
             properties = CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT)
             before = self.version()
-            write_deltalake(self.uri, frame, mode="append", schema_mode="merge", commit_properties=properties)
+            write_deltalake(
+                self.uri,
+                frame,
+                mode="append",
+                schema_mode="merge",
+                commit_properties=properties,
+                storage_options=self._options,
+            )
             self._sync_commits_after(before)
         return frame.height
 
@@ -133,6 +155,7 @@ class Table:
         """
         if frame.is_empty():
             return 0
+        check_put_if_absent(self._lake)
         failure: DeltaError | OSError | None = None
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -167,7 +190,8 @@ class Table:
             else:
                 self._sync_commits_after(before, handle.version())
             return fresh.height
-        raise Unavailable(f"table {self.use_case}/{self.name}", f"{_ATTEMPTS} commits failed, the last with: {failure}")
+        last = "" if failure is None else in_one_line(failure)
+        raise Unavailable(f"table {self.use_case}/{self.name}", f"{_ATTEMPTS} commits failed, the last with: {last}")
 
     def files(self) -> pl.DataFrame:
         """The files of the newest version: `path`, `size_bytes`, `num_records`, and a `partition.` column for each partition."""
@@ -253,6 +277,7 @@ class Table:
     @contextlib.contextmanager
     def _rewriting(self, handle: DeltaTable) -> Iterator[None]:
         """Fsync what is made here, and tell a commit that did not fit to those made meanwhile as a Conflict."""
+        check_put_if_absent(self._lake)
         before = handle.version()
         try:
             yield
@@ -266,13 +291,21 @@ class Table:
         if not self.exists():
             with contextlib.suppress(DeltaError):  # somebody else made it in the same moment: then it opens
                 write_deltalake(
-                    self.uri, frame.clear(), mode="ignore", partition_by=partition_by, configuration=_configuration(frame)
+                    self.uri,
+                    frame.clear(),
+                    mode="ignore",
+                    partition_by=partition_by,
+                    configuration=_configuration(frame),
+                    storage_options=self._options,
                 )
         return self.open()
 
+    def _away(self, error: Exception) -> Unavailable:
+        return Unavailable(f"table {self.use_case}/{self.name}", in_one_line(error))
+
     @property
     def _local(self) -> bool:
-        return "://" not in self.uri
+        return self._options is None
 
     def _sync_commits_after(self, before: int | None, version: int | None = None) -> int:
         """Fsync what commits made up to a version, else to the newest, which delta-rs does not do; returns that version.

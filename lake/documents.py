@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ import rfc8785
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, from_url
 
+from lake.bucket import EXPECTED, SETTING, check_put_if_absent, in_one_line, is_bucket, is_missing, opened_bucket
 from lake.errors import Conflict, NotFound, SettingError, Unavailable, VerificationError
 
 Decoded = TypeVar("Decoded")
@@ -118,10 +119,6 @@ class DocumentReader(Protocol):
         """The names of the files directly below a folder, sorted. Raises Unavailable."""
 
 
-# Else a bucket that does not answer is tried for three minutes.
-_SOON_AWAY: dict[str, Any] = {"retry_config": {"max_retries": 2, "retry_timeout": timedelta(seconds=5)}}
-
-
 class DocumentStore:
     """Files below the lake's root, by their path relative to it.
 
@@ -134,16 +131,14 @@ class DocumentStore:
         self.root = root
         self._folder = None if "://" in root else Path(root)
         try:
-            if self._folder is None:
-                self._opened: Any = from_url(root) if make else from_url(root, **_SOON_AWAY)
+            if is_bucket(root):
+                self._opened: Any = opened_bucket(root, soon_away=not make)
+            elif self._folder is None:
+                self._opened = from_url(root)
             else:
                 self._opened = LocalStore(self._folder, mkdir=True) if make else None  # opened when it is there
         except (BaseError, OSError, ValueError) as error:
-            raise SettingError(
-                "TRAINSERVE_LAKE",
-                root,
-                f"a folder that can be made and written, or s3://bucket/path ({str(error).splitlines()[0]})",
-            ) from error
+            raise SettingError(SETTING, root, f"{EXPECTED} ({in_one_line(error)})") from error
 
     def get(self, path: str) -> bytes:
         """The bytes at this path. Raises NotFound, Unavailable."""
@@ -164,20 +159,26 @@ class DocumentStore:
         """Write, replacing what is there. Safe to run twice with the same bytes."""
         with self._reached() as store:
             if self._folder is None:
-                obstore.put(store, path, data)
+                obstore.put(store, _inside(path), data)
             else:
                 write_file(self._folder / _inside(path), data)
 
     def put_new(self, path: str, data: bytes) -> None:
-        """Write only if nothing is there: of two writers exactly one wins, the other gets Conflict."""
+        """Write only if nothing is there: of two writers exactly one wins, the other gets Conflict.
+
+        In a bucket two writers of the same bytes both win: a write whose answer was lost is sent again and finds itself.
+        Raises SettingError for one whose store does not keep this.
+        """
+        check_put_if_absent(self.root)
         try:
             with self._reached() as store:
                 if self._folder is None:
-                    obstore.put(store, path, data, mode="create")
+                    obstore.put(store, _inside(path), data, mode="create")
                 else:
                     write_new_file(self._folder / _inside(path), data)
         except (AlreadyExistsError, FileExistsError) as error:
-            raise Conflict(path, "no such document yet", "one written by somebody else") from error
+            if self._folder is not None or self.find(path) != data:
+                raise Conflict(path, "no such document yet", "one written by somebody else") from error
 
     def clock(self, path: str) -> datetime:
         """The time by the clock of the lake's storage, told by a file written at this path; nobody reads its content."""
@@ -207,10 +208,14 @@ class DocumentStore:
             if self._opened is None:
                 self._opened = LocalStore(self._folder)
             yield self._opened
-        except (FileNotFoundError, AlreadyExistsError):
+        except FileNotFoundError as error:
+            if not is_missing(error, self.root):
+                raise Unavailable(f"the lake at {self.root}", in_one_line(error)) from error
+            raise
+        except AlreadyExistsError:
             raise
         except BaseError as error:
-            raise Unavailable(f"the lake at {self.root}", str(error).splitlines()[0]) from error
+            raise Unavailable(f"the lake at {self.root}", in_one_line(error)) from error
 
 
 def _is_folder(path: Path) -> bool:

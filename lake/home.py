@@ -4,11 +4,10 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
-from lake.errors import SettingError
+from lake.bucket import check_address
 
 
 class Home(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +30,8 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
             lake = str(root / "lake")
         elif "://" not in lake or lake.startswith("file://"):
             lake = str(Path(lake.removeprefix("file://")).expanduser().resolve())
-        elif not urlsplit(lake).netloc:
-            raise SettingError("TRAINSERVE_LAKE", lake, "a folder, or s3://bucket/path")
+        else:
+            check_address(lake)
         approvers = root / "approvers.yaml" if approvers is None else approvers.expanduser().resolve()
         return cls(root=root, lake=lake.rstrip("/"), approvers=approvers)
 

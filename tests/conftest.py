@@ -17,7 +17,7 @@ hypothesis.settings.load_profile("shared machine")
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test, and no process that a test starts, can find the home of this machine."""
     for name in list(os.environ):
-        if name.startswith(("TRAINSERVE_", "PROXY_", "DAGSTER_")):
+        if name.startswith(("TRAINSERVE_", "PROXY_", "DAGSTER_", "AWS_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("TRAINSERVE_HOME", str(tmp_path / "home"))
 
