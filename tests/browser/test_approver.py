@@ -40,7 +40,7 @@ def test_an_approver_reads_the_evaluation_and_releases(page: Page, platform: Pla
 
     page.goto(RELEASE)
     expect(page.get_by_text("approve: better on every depot")).to_be_visible()
-    expect(page.get_by_text("ada; the name is claimed in the run's config, not proven by a signature")).to_be_visible()
+    expect(page.get_by_text("ada (claimed, not proven by a signature)")).to_be_visible()
     released = champion(platform)
     assert released is not None
     assert released.evaluation_id == platform.evaluation_id("trees")

@@ -52,7 +52,7 @@ def test_two_people_release_in_the_launchpad_and_one_alone_does_not(page: Page, 
     launch(page, re.sub(r"signatures:.*", f"signatures: [{together}]", filled))
     expect(page.get_by_text("Success", exact=True).first).to_be_visible()
     page.goto(RELEASE)
-    expect(page.get_by_text("ada and bob, proven by signature")).to_be_visible()
+    expect(page.get_by_text("ada and bob (proven by signature)")).to_be_visible()
     champion = fold(platform.lake.ledger(platform.use_case.name).entries).champion
     assert champion is not None
     assert (champion.approvers, champion.identity) == (("ada", "bob"), "signed")

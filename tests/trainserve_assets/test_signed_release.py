@@ -42,7 +42,7 @@ def test_a_signature_of_an_approver_releases(alone: Platform) -> None:
     result = alone.release(ADA)
     assert result.success, failures(result)
     [materialized] = result.get_asset_materialization_events()
-    assert materialized.materialization.metadata["approved_by"].value == "ada, proven by signature"
+    assert materialized.materialization.metadata["approved_by"].value == "ada (proven by signature)"
     champion = live(alone).champion
     assert champion is not None
     assert (champion.approvers, champion.identity) == (("ada",), "signed")
@@ -56,7 +56,7 @@ def test_two_approvers_release_together(together: Platform, lines: str) -> None:
     result = together.release(signatures=[pasteable(envelope) for envelope in pasted])
     assert result.success, failures(result)
     [materialized] = result.get_asset_materialization_events()
-    assert materialized.materialization.metadata["approved_by"].value == "ada and bob, proven by signature"
+    assert materialized.materialization.metadata["approved_by"].value == "ada and bob (proven by signature)"
 
 
 def test_a_line_that_was_broken_by_pasting_is_read(alone: Platform) -> None:

@@ -107,8 +107,8 @@ def _entry_words(entry: Entry, live: Live) -> dict[str, dg.MetadataValue]:
 
 def _identity_words(entry: Entry) -> str:
     if entry.event.identity == "signed":
-        return f"{' and '.join(entry.signers)}, proven by signature"
-    return f"{entry.decision.approver}; the name is claimed in the run's config, not proven by a signature"
+        return f"{' and '.join(entry.signers)} (proven by signature)"
+    return f"{entry.decision.approver} (claimed, not proven by a signature)"
 
 
 def _live_words(live: Live) -> dict[str, dg.MetadataValue]:
