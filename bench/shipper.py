@@ -33,7 +33,7 @@ from lake.log.slot import Slot
 from trainserve_assets.catalog import use_case
 from trainserve_assets.examples import examples, read_source
 
-ROWS_BY_SECOND = 50_000  # of the length of a load, so that a quick run is quick
+ROWS_BY_SECOND = 100_000  # of the length of a load, so that a quick run is quick
 ROWS_BY_GROUP, SEGMENT_BYTES = 16, 8 * 1024 * 1024  # as a proxy has it that many connections keep busy
 DISTINCT_ROWS = 20_000
 BARE, SHIPPER, SHORT = "bare write_deltalake", "shipper", "shipper, a quarter of the backlog"

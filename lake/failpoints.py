@@ -18,7 +18,7 @@ Moment = Literal[
     "committed",  # a commit of a table is made, and not yet known to be on disk
     "table synced",  # the rows of one table are on disk, those of the batch's next table are not written
     "batch synced",  # all rows of the batch are on disk, and all of its segments are still there
-    "segment removed",  # the first segment of a batch is removed, the others are not
+    "segment removed",  # one more segment of the batch is removed
     "segments removed",  # all are removed, and their folder is not synced
 ]
 MOMENTS: tuple[Moment, ...] = get_args(Moment)

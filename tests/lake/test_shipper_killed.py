@@ -1,4 +1,4 @@
-"""Real shipper processes, killed with SIGKILL at random moments while a worker writes: nothing is lost, nothing doubled."""
+"""Real shipper processes, killed with SIGKILL at random and at chosen moments: nothing is lost, nothing doubled."""
 
 import itertools
 import random
@@ -16,6 +16,7 @@ import pytest
 
 from lake.delta import Table
 from lake.documents import DocumentStore
+from lake.failpoints import MOMENTS, VARIABLE
 from lake.home import Home
 from lake.input_schema import publish_input_schema
 from lake.log.backlog import backlog
@@ -60,10 +61,12 @@ class Worker:
                 return
 
 
-def start_shipper(home: Home) -> subprocess.Popen[bytes]:
-    """Start `trainserve shipper`, as an operator would."""
-    trainserve = Path(sys.executable).with_name("trainserve")
-    return subprocess.Popen([trainserve, "shipper", "--freshness-s", "0"], env=home.environment(), stderr=subprocess.DEVNULL)
+def start_shipper(home: Home, *options: str, failpoint: str = "") -> subprocess.Popen[bytes]:
+    """Start `trainserve shipper`, as an operator would; at a failpoint it kills itself."""
+    trainserve = str(Path(sys.executable).with_name("trainserve"))
+    environment = {**home.environment(), VARIABLE: failpoint}
+    command = [trainserve, "shipper", "--freshness-s", "0", *options]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
 
 def version(home: Home) -> int:
@@ -98,7 +101,12 @@ def assert_all_there_once(home: Home, acknowledged: int) -> None:
     assert acknowledged > 0
     assert backlog(home).segments == 0
     for table in (PREDICTIONS, LABELS):
-        ids = Table(home.lake, USE_CASE, table).scan().select(pl.col("request_id").cast(pl.Int64)).collect()["request_id"]
+        ids = (
+            Table(home.lake, USE_CASE, table)
+            .scan()
+            .select(pl.col("request_id").str.slice(-12).cast(pl.Int64))
+            .collect()["request_id"]
+        )
         lost, doubled = set(range(acknowledged)) - set(ids), ids.len() - ids.n_unique()
         assert (len(lost), doubled, ids.max()) == (0, 0, acknowledged - 1)
 
@@ -112,6 +120,64 @@ def test_killed_shippers_lose_and_double_nothing(home: Home, shippers: int, live
 @pytest.mark.parametrize(("shippers", "lives"), [(1, 40), (2, 20)])
 def test_shippers_killed_many_times_lose_and_double_nothing(home: Home, shippers: int, lives: int) -> None:
     assert_all_there_once(home, outlive(home, shippers, lives))
+
+
+def log_requests(home: Home, first: int, last: int) -> None:
+    """Have a worker log predictions and labels of these requests, in three closed segments and an open one; then it is gone."""
+    publish_input_schema(DocumentStore(home.lake), parcel_schema())
+    with Slot.lease(home.spools) as slot:
+        quarter = (last - first) // 4
+        for begin in range(first, last, quarter):
+            slot.rotate()
+            numbers = range(begin, begin + quarter)
+            slot.append([encode_record(record) for number in numbers for record in (prediction(number), label(number))])
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_shipper_killed_at_a_failpoint_loses_and_doubles_nothing(home: Home, moment: str, times: int) -> None:
+    log_requests(home, 0, 40)
+    two_segments = ("--rows-by-commit", "40")
+    shipper = start_shipper(home, *two_segments, failpoint=f"{moment}:{times}")
+
+    assert shipper.wait(DEADLINE_S) == -signal.SIGKILL, "it ended otherwise than at the failpoint"
+    log_requests(home, 40, 80)
+    Shipper(home).ship()
+
+    assert_all_there_once(home, 80)
+
+
+def data_files(home: Home) -> set[Path]:
+    """The data files of the table of predictions that are complete, committed or not."""
+    return set(Path(home.lake, USE_CASE, PREDICTIONS).rglob("*.parquet"))
+
+
+def test_a_shipper_killed_between_its_data_files_and_their_commit_loses_and_doubles_nothing(home: Home) -> None:
+    """The moment is within delta-rs, so it is met from outside: the process is killed as soon as a data file appears."""
+    orphans: set[Path] = set()
+    number = 0
+    deadline = time.monotonic() + DEADLINE_S
+    while not orphans:
+        assert time.monotonic() < deadline, f"the moment was not met in {number} tries"
+        log_requests(home, 400 * number, 400 * (number + 1))
+        before, number = data_files(home), number + 1
+        shipper = start_shipper(home)
+        while data_files(home) == before:
+            assert shipper.poll() is None, "the shipper ended by itself"
+        shipper.kill()
+        shipper.wait()
+        committed = Table(home.lake, USE_CASE, PREDICTIONS)
+        known = set(committed.open().file_uris()) if committed.exists() else set()
+        orphans = {path for path in data_files(home) if str(path) not in known}
+    Shipper(home).ship()
+
+    assert_all_there_once(home, 400 * number)
+
+
+def test_a_failpoint_that_there_is_not_is_refused(home: Home) -> None:
+    shipper = start_shipper(home, failpoint="comitted")
+
+    assert shipper.wait(DEADLINE_S) == 1
 
 
 def test_a_shipper_that_is_asked_to_stop_ships_what_is_closed_and_ends(home: Home) -> None:
