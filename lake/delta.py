@@ -7,15 +7,13 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import unquote
 
-import msgspec
 import polars as pl
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from lake.bucket import check_put_if_absent, in_one_line, table_options
-from lake.documents import sync_file, sync_folder
+from lake.delta_log import sync_commits
 from lake.errors import Conflict, NotFound, Unavailable
 from lake.failpoints import reach
 from lake.times import rfc3339
@@ -27,7 +25,6 @@ _DIGEST = "trainserve.digest"
 _KEEP_ROWS = ("OPTIMIZE", "SET TBLPROPERTIES", "VACUUM START", "VACUUM END")
 _COMPACTED_BYTES = 128 * 1024 * 1024
 _SMALL_BYTES = _COMPACTED_BYTES // 4
-_LAST_CHECKPOINT = "_last_checkpoint"
 # What readers of the log filter by: of these columns alone, where a table has them, its log tells the range in each file.
 _RANGED = ("event_time_utc", "received_at_utc", "arm", "package_digest", "outcome", "spool_id", "seq")
 # Columns whose values hardly repeat: a dictionary of them costs more than it saves.
@@ -40,19 +37,6 @@ _DISTINCT = (
     "entity_key_hash",
     "seq",
 )
-
-
-class _File(msgspec.Struct, frozen=True):
-    path: str
-
-
-class _Action(msgspec.Struct, frozen=True):
-    """One line of a Delta log entry, as far as we read it."""
-
-    add: _File | None = None
-
-
-_ACTION = msgspec.json.Decoder(_Action)
 
 
 class Table:
@@ -276,16 +260,18 @@ class Table:
 
     @contextlib.contextmanager
     def _rewriting(self, handle: DeltaTable) -> Iterator[None]:
-        """Fsync what is made here, and tell a commit that did not fit to those made meanwhile as a Conflict."""
-        check_put_if_absent(self._lake)
+        """Fsync what is made here; a commit that does not fit to those made meanwhile is a Conflict."""
         before = handle.version()
         try:
             yield
-        except DeltaError as error:
-            expected = "that nobody rewrites it meanwhile"
-            raise Conflict(f"table {self.use_case}/{self.name}", expected, str(error).splitlines()[0]) from error
-        finally:
-            self._sync_commits_after(before)
+        except CommitFailedError as error:
+            self._sync_commits_after(before)  # other partitions were done by then
+            raise Conflict(
+                f"table {self.use_case}/{self.name}", "that nobody rewrites it meanwhile", in_one_line(error)
+            ) from error
+        except (DeltaError, OSError) as error:
+            raise self._away(error) from error
+        self._sync_commits_after(before)
 
     def _created(self, frame: pl.DataFrame, partition_by: list[str] | None) -> DeltaTable:
         if not self.exists():
@@ -314,24 +300,7 @@ class Table:
         """
         version = self.open().version() if version is None else version
         if self._local:
-            root = Path(self.uri)
-            log = root / "_delta_log"
-            folders = {log, root, root.parent}
-            for number in range(before or 0, version + 1):
-                entry = log / f"{number:020}.json"
-                if not entry.exists():
-                    continue  # before a checkpoint, and cleaned away
-                for line in entry.read_bytes().splitlines():
-                    added = _ACTION.decode(line).add
-                    if added is not None and (file := root / unquote(added.path)).exists():
-                        sync_file(file)
-                        folders.add(file.parent)
-                sync_file(entry)
-                if (checkpoint := entry.with_suffix(".checkpoint.parquet")).exists():
-                    sync_file(checkpoint)
-                    sync_file(log / _LAST_CHECKPOINT)
-            for folder in folders:
-                sync_folder(folder)
+            sync_commits(Path(self.uri), before or 0, version)
         return version
 
 

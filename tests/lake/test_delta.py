@@ -13,6 +13,7 @@ import pytest
 from deltalake.exceptions import CommitFailedError
 
 import lake.delta
+import lake.delta_log
 from lake.delta import Table
 from lake.errors import NotFound, Unavailable
 from lake.home import Home
@@ -121,8 +122,8 @@ def test_a_commit_is_on_disk_when_it_is_told(home: Home, monkeypatch: pytest.Mon
     root = Path(home.lake) / USE_CASE / "log"
     synced: list[Path] = []
     whole_disk: list[bool] = []
-    monkeypatch.setattr(lake.delta, "sync_file", synced.append)
-    monkeypatch.setattr(lake.delta, "sync_folder", synced.append)
+    monkeypatch.setattr(lake.delta_log, "sync_file", synced.append)
+    monkeypatch.setattr(lake.delta_log, "sync_folder", synced.append)
     monkeypatch.setattr(os, "sync", lambda: whole_disk.append(True))
     day = pl.lit("2013-07-01")
 

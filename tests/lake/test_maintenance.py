@@ -260,8 +260,8 @@ def test_what_is_rewritten_is_on_disk_before_the_next_step(home: Home, monkeypat
     target = fill(home)
     before = {path for path in Path(target.uri).rglob("*") if path.is_file()}
     synced: list[Path] = []
-    monkeypatch.setattr("lake.delta.sync_file", synced.append)
-    monkeypatch.setattr("lake.delta.sync_folder", synced.append)
+    monkeypatch.setattr("lake.delta_log.sync_file", synced.append)
+    monkeypatch.setattr("lake.delta_log.sync_folder", synced.append)
 
     maintain(target, UPKEEP, NOW, thorough=False)
 
