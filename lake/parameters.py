@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lake.documents import DocumentStore, StrictDocument, canonical, decoded, write_file
+from lake.documents import DocumentReader, DocumentStore, StrictDocument, canonical, decoded, write_file
 from lake.errors import Conflict, InvalidInput, Problem, SettingError, VerificationError
 
 _LONGEST_TIMEOUT_S = 600
@@ -114,7 +114,7 @@ def read_parameters(store: DocumentStore, use_case: str, version: int) -> Parame
     return _decoded(store.get(_path(use_case, version)), use_case, version)
 
 
-def find_parameters(store: DocumentStore, use_case: str, version: int) -> Parameters | None:
+def find_parameters(store: DocumentReader, use_case: str, version: int) -> Parameters | None:
     """One stored version, or None: what a reader asks for twice a second. Raises VerificationError."""
     encoded = store.find(_path(use_case, version))
     return None if encoded is None else _decoded(encoded, use_case, version)
