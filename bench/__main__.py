@@ -10,11 +10,12 @@ from rich.console import Console
 from bench import serving, shipper
 from bench.figures import Report, table, write_report
 from bench.load import wrk
+from bench.table import measure as measure_table
 from lake.errors import TrainServeError
 
 Benchmark = Callable[[Path, int, float, Callable[[str], None]], Report]
 
-BENCHMARKS: dict[str, Benchmark] = {"serving": serving.measure, "shipper": shipper.measure}
+BENCHMARKS: dict[str, Benchmark] = {"serving": serving.measure, "shipper": shipper.measure, "table": measure_table}
 ROUNDS, SECONDS = 5, 5.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1.0
 

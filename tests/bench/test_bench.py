@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bench import table
 from bench.figures import figures
 from bench.load import Load
 from bench.serving import CONNECTIONS, REFERENCES
+from lake.delta import Table
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,3 +60,17 @@ def test_a_quick_run_measures_every_case_and_keeps_no_figures() -> None:
             case
         )
     assert kept == {path: path.read_bytes() for path in (ROOT / "bench" / "results").glob("*.json")}
+
+
+@pytest.mark.slow
+def test_a_table_is_measured_beside_what_it_was_after_few_commits(tmp_path: Path) -> None:
+    said: list[str] = []
+    made = table.measure(tmp_path, 1, 1.0, said.append)
+
+    lines = [line for line in made.figures if isinstance(line, table.Looked)]
+    assert [line.what for line in lines] == ["open", "read its first day", "read its newest day", "commit"]
+    assert all(line.few_ms > 0 and line.many_ms > 0 and line.ratio == line.many_ms / line.few_ms for line in lines)
+    assert Table(str(tmp_path / "few"), "bench", "predictions").scan().collect().height < table.QUICK * table.ROWS_OF_A_COMMIT
+    many = Table(str(tmp_path / "many"), "bench", "predictions")
+    assert many.scan().collect().height > table.QUICK * table.ROWS_OF_A_COMMIT
+    assert many.files().height < table.QUICK, "it was maintained"
