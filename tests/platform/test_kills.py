@@ -13,8 +13,9 @@ import polars as pl
 
 from lake.delta import Table
 from lake.home import Home
+from lake.log.audit import Audit, Scope
 from lake.log.backlog import backlog
-from lake.tables import LABELS, PREDICTIONS
+from lake.tables import COMMITS, LABELS, LOG, PREDICTIONS
 from tests.parcel_training import parcel_use_case
 from tests.scenario import USE_CASE
 from tests.served import Approver, consecutive_ports, eventually, toy, varied
@@ -91,12 +92,13 @@ def test_kills_lose_nothing_and_double_nothing(home: Home, tmp_path: Path) -> No
         labels = Table(home.lake, USE_CASE, LABELS).scan().collect()
         assert acknowledged <= set(labels["request_id"])
         assert_numbered_without_gaps(home)
+        assert list(Audit(home, Scope()).findings()) == []
 
 
 def assert_numbered_without_gaps(home: Home) -> None:
-    """Each slot's records stand in the tables by their numbers, all of them."""
-    tables = [Table(home.lake, USE_CASE, name).scan().select("spool_id", "seq") for name in (PREDICTIONS, LABELS)]
-    numbered = pl.concat(tables).sort("spool_id", "seq").collect()
+    """Each slot's records stand in the tables by their numbers, all of them, with the commits that seal them."""
+    tables = (Table(home.lake, USE_CASE, PREDICTIONS), Table(home.lake, USE_CASE, LABELS), Table(home.lake, LOG, COMMITS))
+    numbered = pl.concat(table.scan().select("spool_id", "seq") for table in tables).sort("spool_id", "seq").collect()
     for (spool,), records in numbered.group_by("spool_id"):
         numbers = records["seq"].to_list()
         assert numbers[0] == 1, spool
