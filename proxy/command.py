@@ -32,6 +32,7 @@ def proxy(
         For how many seconds after the lake was last reached what was read of it is gone by.
 
     """
+    from lake.bucket import check_before_start
     from lake.interface.server import serve
     from lake.listener import bind
     from lake.parameters import parameters_from_environment
@@ -40,6 +41,8 @@ def proxy(
 
     configure_logging()
     parameters = parameters_from_environment(os.environ)
+    home = Home.from_environment()
+    check_before_start(home.lake)
     listener = bind(host, port, "the proxy")
-    app = create_app(Home.from_environment(), parameters, durability=durability, greatest_copy_age_s=greatest_copy_age_s)
+    app = create_app(home, parameters, durability=durability, greatest_copy_age_s=greatest_copy_age_s)
     serve(app, listener)

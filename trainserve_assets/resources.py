@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from lake.bucket import check_put_if_absent
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.home import Home
@@ -28,8 +29,10 @@ class LakeResource(dg.ConfigurableResource[None]):
 
     @property
     def store(self) -> DocumentStore:
-        """The lake's documents."""
-        return DocumentStore(self.home.lake)
+        """The lake's documents. Raises SettingError, before a run does anything, for a lake that no run may write."""
+        lake = self.home.lake
+        check_put_if_absent(lake)
+        return DocumentStore(lake)
 
     @property
     def privacy(self) -> Privacy:

@@ -32,6 +32,7 @@ def shipper(
         Port for that; 0 is none.
 
     """
+    from lake.bucket import check_before_start
     from lake.failpoints import check_failpoint
     from lake.log.shipper import Pace, Shipper
     from lake.log.shipper_metrics import ShipperMetrics
@@ -43,6 +44,7 @@ def shipper(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     home = Home.from_environment()
+    check_before_start(home.lake)
     metrics = ShipperMetrics(home)
     if metrics_port:
         metrics.serve(metrics_host, metrics_port)

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from lake.bucket import check_before_start
 from lake.errors import SettingError
 from lake.home import Home
 from trainserve_assets.demo import USE_CASE
@@ -38,6 +39,7 @@ def demo(*, host: str = "127.0.0.1", proxy_port: int = 8000, dagit_port: int = 3
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
     home = Home.from_environment()
+    check_before_start(home.lake)
     console = Console()
     with _alone(home):
         _check_disk(home)

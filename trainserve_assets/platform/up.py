@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from lake.bucket import check_before_start
 from lake.home import Home
 from trainserve_assets.platform.processes import Processes
 from trainserve_assets.platform.topology import Topology, arms_of
@@ -43,6 +44,7 @@ def up(
     from trainserve_assets.catalog import use_cases
 
     home = Home.from_environment()
+    check_before_start(home.lake)
     console = Console()
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
