@@ -7,12 +7,15 @@ import dagster as dg
 import pytest
 
 from lake.delta import Table
-from lake.home import Home
+from lake.home import Home, now_us
+from lake.log.records import encode_record
+from lake.log.shipper import Shipper
+from lake.log.slot import Slot
 from lake.tables import PREDICTIONS
 from serving.app import create_app
 from tests.parcel_log import LOG_FROM, answers, append_log, labels_of, parcels_sent, write_history
 from tests.parcel_training import Platform
-from tests.scenario import USE_CASE
+from tests.scenario import USE_CASE, prediction
 from tests.served import Approver, eventually, listening, toy
 from trainserve_assets.predictors import Predictors
 
@@ -87,6 +90,46 @@ def test_reading_the_state_of_a_table_does_not_read_its_rows(watched: Platform) 
         file.write_bytes(b"")
 
     assert reported(tick(watched, "log"))["predictions"].metadata["dagster/row_count"].value == 600
+
+
+def lag(said: dg.SensorResult | dg.SkipReason) -> tuple[dg.AssetObservation, dg.AssetCheckEvaluation]:
+    """What a tick says of the spools."""
+    assert isinstance(said, dg.SensorResult)
+    [observation] = [event for event in said.asset_events if isinstance(event, dg.AssetObservation)]
+    [evaluation] = [event for event in said.asset_events if isinstance(event, dg.AssetCheckEvaluation)]
+    return observation, evaluation
+
+
+def test_a_log_that_does_not_arrive_fails_its_check_although_no_table_grows(watched: Platform) -> None:
+    with Slot.lease(watched.home.spools) as slot:
+        first = tick(watched, "log")
+        observation, evaluation = lag(first)
+        assert evaluation.passed
+        assert observation.metadata["waiting_rows"].value == 0
+        assert isinstance(first, dg.SensorResult)
+        again = tick(watched, "log", cursor=first.cursor)
+        assert isinstance(again, dg.SensorResult)
+        assert again.asset_events == [], "the same is not said every half a minute"
+        slot.append([encode_record(prediction(1, received_at_us=now_us() - 3_600_000_000))])
+
+        observation, evaluation = lag(tick(watched, "log", cursor=first.cursor))
+
+    assert observation.asset_key == evaluation.asset_key == watched.key(PREDICTIONS)
+    assert observation.metadata["waiting_rows"].value == 1
+    assert observation.metadata["spool_lag_s"].value == pytest.approx(3600, abs=60)
+    assert not evaluation.passed
+    assert "1 records in slot-000 has waited for 3,6" in (evaluation.description or "")
+
+
+def test_bytes_that_nobody_could_read_fail_the_check_of_the_log(watched: Platform) -> None:
+    with Slot.lease(watched.home.spools) as slot:
+        slot.append([b"\xc1 no record"])
+    Shipper(watched.home).ship()
+
+    _, evaluation = lag(tick(watched, "log"))
+
+    assert not evaluation.passed
+    assert "1 segments held 11 bytes that nobody can read" in (evaluation.description or "")
 
 
 def served(platform: Platform, said: dg.SensorResult | dg.SkipReason) -> tuple[dg.AssetObservation, dg.AssetCheckEvaluation]:

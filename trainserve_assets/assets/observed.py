@@ -1,5 +1,10 @@
-"""The observed tables `predictions` and `labels`: written by the shipper, seen here by their Delta versions."""
+"""The observed tables `predictions` and `labels`: written by the shipper, seen here by their Delta versions.
 
+And the way into them: the spools of this machine are seen here too, where it has some.
+"""
+
+import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -7,12 +12,17 @@ import dagster as dg
 import msgspec
 import polars as pl
 
+from checks.backlog import log_arrives_in_time, log_is_readable
 from lake.delta import Table
+from lake.log.backlog import SetAside, Waiting, set_aside, waiting
 from lake.tables import EXPERIMENT, FEEDBACK, LABELS, PREDICTIONS, WINDOWS
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
+from trainserve_assets.verdicts import check_result
 
 DATA_VERSION_TAG = "dagster/data_version"
+CHECK = "log_arrives_in_time"
+REPEAT_S = 600.0
 
 _DESCRIPTIONS = {
     PREDICTIONS: (
@@ -26,6 +36,14 @@ _DESCRIPTIONS = {
 }
 
 
+class _Cursor(msgspec.Struct, frozen=True, kw_only=True):
+    """The versions that were last reported, and what of the spools, when: that is repeated only every ten minutes."""
+
+    versions: dict[str, int] = {}
+    arriving: bool | None = None
+    at_s: float = 0.0
+
+
 class LogState(msgspec.Struct, frozen=True, kw_only=True):
     """A logged table at one version, as its transaction log tells: nothing of its rows is read."""
 
@@ -36,8 +54,9 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def observed_definitions(use_case: UseCase) -> dg.Definitions:
-    """The logged tables of a use case, the sensor that sees them grow, and the one that acts on it."""
+    """The logged tables of a use case, the sensor that sees them grow and their spools lag, and the one that acts on it."""
     names = (PREDICTIONS, LABELS)
+    predictions = dg.AssetKey([use_case.name, PREDICTIONS])
     specs = [
         dg.AssetSpec(
             key=[use_case.name, name],
@@ -49,20 +68,36 @@ def observed_definitions(use_case: UseCase) -> dg.Definitions:
         for name in names
     ]
 
+    @dg.asset_check(
+        asset=predictions,
+        name=CHECK,
+        description="No record waits in the spools of this machine for more than a minute, and none had to be set aside.",
+    )
+    def arrives(lake: LakeResource) -> dg.AssetCheckResult:
+        return _arrival(waiting(lake.home), set_aside(lake.home))
+
     @dg.sensor(
         name=f"{use_case.name}_log",
-        description="Reports a new Delta version of predictions or labels as a materialization.",
+        description="Reports a new Delta version of predictions or labels as a materialization, and how far the log is behind.",
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def log_sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult:
-        seen = msgspec.json.decode(context.cursor or "{}", type=dict[str, int])
+        cursor = msgspec.json.decode(context.cursor or "{}", type=_Cursor)
         states = {name: state for name in names if (state := log_state(lake.table(use_case.name, name))) is not None}
-        grown = {name: state for name, state in states.items() if seen.get(name) != state.version}
+        grown = {name: state for name, state in states.items() if cursor.versions.get(name) != state.version}
+        events: list[Any] = [_materialization(use_case, name, state) for name, state in grown.items()]
+        arriving, at_s, spools = cursor.arriving, cursor.at_s, waiting(lake.home)
+        if spools:
+            result = _arrival(spools, set_aside(lake.home))
+            if result.passed != arriving or time.time() - at_s >= REPEAT_S:
+                events += [_lag(predictions, spools), _evaluation(predictions, result)]
+                arriving, at_s = result.passed, time.time()
+        versions = {name: state.version for name, state in states.items()}
         return dg.SensorResult(
-            asset_events=[_materialization(use_case, name, state) for name, state in grown.items()],
-            cursor=msgspec.json.encode({name: state.version for name, state in states.items()}).decode(),
-            skip_reason=None if grown else "neither predictions nor labels have grown",
+            asset_events=events,
+            cursor=msgspec.json.encode(_Cursor(versions=versions, arriving=arriving, at_s=at_s)).decode(),
+            skip_reason=None if events else "neither predictions nor labels have grown, and the spools are as they were",
         )
 
     acting = dg.AutomationConditionSensorDefinition(
@@ -72,7 +107,7 @@ def observed_definitions(use_case: UseCase) -> dg.Definitions:
         default_status=dg.DefaultSensorStatus.RUNNING,
         minimum_interval_seconds=30,
     )
-    return dg.Definitions(assets=specs, sensors=[log_sensor, acting])
+    return dg.Definitions(assets=specs, asset_checks=[arrives], sensors=[log_sensor, acting])
 
 
 def log_state(table: Table) -> LogState | None:
@@ -106,4 +141,36 @@ def _materialization(use_case: UseCase, name: str, state: LogState) -> dg.AssetM
         metadata["lag_s"] = dg.MetadataValue.float((datetime.now(timezone.utc) - state.newest_arrival_utc).total_seconds())
     return dg.AssetMaterialization(
         asset_key=[use_case.name, name], metadata=metadata, tags={DATA_VERSION_TAG: str(state.version)}
+    )
+
+
+def _arrival(spools: Sequence[Waiting], aside: SetAside) -> dg.AssetCheckResult:
+    verdicts = {"lag": log_arrives_in_time(spools), "set aside": log_is_readable(aside)}
+    return check_result(verdicts, dg.AssetCheckSeverity.ERROR)
+
+
+def _lag(key: dg.AssetKey, spools: Sequence[Waiting]) -> dg.AssetObservation:
+    """What waits, in all and by slot: the figures are drawn over time."""
+    records = [
+        dg.TableRecord({"slot": slot.slot, "rows": slot.rows, "bytes": slot.bytes, "lag s": round(slot.lag_s, 1)})
+        for slot in spools
+    ]
+    return dg.AssetObservation(
+        asset_key=key,
+        metadata={
+            "waiting_rows": sum(slot.rows for slot in spools),
+            "spool_lag_s": max(slot.lag_s for slot in spools),
+            "spools": dg.MetadataValue.table(records),
+        },
+    )
+
+
+def _evaluation(key: dg.AssetKey, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=key,
+        check_name=CHECK,
+        passed=bool(result.passed),
+        metadata=result.metadata,
+        severity=result.severity,
+        description=result.description,
     )

@@ -7,7 +7,7 @@ from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.errors import TrainServeError
 from lake.home import Home
-from lake.log.backlog import backlog
+from lake.log.backlog import set_aside, set_aside_folder, waiting
 from lake.release.ledger import Ledger, is_begun
 from lake.release.live import fold
 from lake.release.trust import Trust
@@ -31,8 +31,7 @@ def status() -> int:
         except TrainServeError as error:
             failed = True
             console.print(f"[bold red]{use_case}:[/] {escape(str(error))}")
-    waiting = backlog(home)
-    console.print(f"log: {waiting.bytes:,} bytes in {waiting.segments} segments wait for the shipper")
+    console.print("\n".join(_backlog(home)))
     return int(failed)
 
 
@@ -57,3 +56,17 @@ def _log(home: Home, use_case: str) -> str:
         table = Table(home.lake, use_case, name)
         counts.append(f"{table.open().count() if table.exists() else 0:,} {name}")
     return f"{use_case}: " + ", ".join(counts)
+
+
+def _backlog(home: Home) -> list[str]:
+    """What waits in each slot, and what nobody could read."""
+    lines = [
+        f"log: {slot.rows:,} records ({slot.bytes:,} bytes) wait in {slot.slot} for the shipper, the oldest {slot.lag_s:,.1f} s"
+        for slot in waiting(home)
+        if slot.rows
+    ]
+    aside = set_aside(home)
+    if aside.files:
+        kept = escape(str(set_aside_folder(home)))
+        lines.append(f"[bold red]log:[/] {aside.files} segments held {aside.bytes:,} bytes that nobody can read, kept in {kept}")
+    return lines or ["log: nothing waits for the shipper"]
