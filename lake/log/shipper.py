@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 PARTITIONS = {PREDICTIONS: ["event_date"], COMMITS: ["commit_date"]}
 _SEGMENT_AGE_S = 1.0  # how long a worker may keep a record in an open segment
+_SHARE_OF_FRESHNESS = 0.8  # the rest is for a machine that is busy
 _SHORTEST_LOOK_S, _LOOK_S = 0.02, 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 
@@ -63,8 +64,8 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
         return Bound(rows=self.rows_by_commit, bytes=self.bytes_by_commit)
 
     def pause_s(self, round_s: float) -> float:
-        """How long after the begin of a round the next is due: so early that it may take twice as long as the last."""
-        return max(0.0, self.freshness_s - _SEGMENT_AGE_S - 2 * round_s)
+        """How long after the begin of a round the next is due; it may then take twice as long as the last."""
+        return max(0.0, _SHARE_OF_FRESHNESS * self.freshness_s - _SEGMENT_AGE_S - 2 * round_s)
 
 
 class _Patience(msgspec.Struct):
