@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -124,12 +125,16 @@ class DocumentStore:
 
     A lake that is away is Unavailable at each access, and answers again once it is back. `make` makes a lake's folder
     that is missing: only who fills a lake may, for where a mount should stand an empty folder is another lake. Who does
-    not is soon told that a bucket is away, and may go on without it.
+    not is soon told that a bucket is away, and may go on without it: one that took seconds to say so is left alone for as
+    long, or each of many documents would take them.
     """
 
     def __init__(self, root: str, *, make: bool = True) -> None:
         self.root = root
         self._folder = None if "://" in root else Path(root)
+        self._left_alone = is_bucket(root) and not make
+        self._tried_again_at = 0.0  # by time.monotonic
+        self._why = ""
         try:
             if is_bucket(root):
                 self._opened: Any = opened_bucket(root, soon_away=not make)
@@ -204,18 +209,27 @@ class DocumentStore:
         """The lake, told from one that is away, which raises Unavailable; a document that it lacks is no such thing."""
         if self._folder is not None and not _is_folder(self._folder):
             raise Unavailable(f"the lake at {self.root}", "its folder is not there")
+        began = time.monotonic()
+        if began < self._tried_again_at:
+            raise Unavailable(f"the lake at {self.root}", self._why)
         try:
             if self._opened is None:
                 self._opened = LocalStore(self._folder)
             yield self._opened
         except FileNotFoundError as error:
             if not is_missing(error, self.root):
-                raise Unavailable(f"the lake at {self.root}", in_one_line(error)) from error
+                raise self._away(error, began) from error
             raise
         except AlreadyExistsError:
             raise
         except BaseError as error:
-            raise Unavailable(f"the lake at {self.root}", in_one_line(error)) from error
+            raise self._away(error, began) from error
+
+    def _away(self, error: Exception, began: float) -> Unavailable:
+        if self._left_alone:
+            ended = time.monotonic()
+            self._why, self._tried_again_at = in_one_line(error), ended + (ended - began)
+        return Unavailable(f"the lake at {self.root}", in_one_line(error))
 
 
 def _is_folder(path: Path) -> bool:
