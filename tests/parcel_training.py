@@ -1,5 +1,6 @@
 """Parcels to train on: their history as a use case's source, the use case, and its assets on a Dagster instance."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -110,6 +111,14 @@ def parcel_use_case(**changes: Any) -> UseCase:
     return msgspec.structs.replace(use_case, **changes)
 
 
+def write_defs(defs: Path, use_case: UseCase) -> None:
+    """Write the `defs.yaml` of a use case below this folder."""
+    attributes = msgspec.to_builtins(use_case)
+    path = defs / use_case.name / "defs.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(msgspec.yaml.encode({"type": "trainserve_assets.component.TrainServeModel", "attributes": attributes}))
+
+
 class Platform:
     """The assets of one use case on a Dagster instance, with a home of their own."""
 
@@ -118,6 +127,12 @@ class Platform:
         self.instance = instance
         self.use_case = use_case or parcel_use_case()
         self.lake = LakeResource(root=str(home.root), address=home.lake)
+
+    def copied_to(self, home: Home) -> "Platform":
+        """The same platform on a copy of its lake and keys, in this home; the Dagster instance is the same one."""
+        shutil.copytree(Path(self.home.lake), Path(home.lake))
+        shutil.copytree(self.home.keys, home.keys)
+        return Platform(home, self.instance, self.use_case)
 
     @property
     def definitions(self) -> dg.Definitions:

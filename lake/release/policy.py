@@ -152,7 +152,7 @@ class Policy(StrictDocument, frozen=True, kw_only=True):
         if needed and not self.approvers:
             yield (
                 f"risk tier {decision.risk_tier!r} needs {_signatures(needed)}, and there is no approvers.yaml: "
-                "make one with `trainserve keys new` and `trainserve approvers new`"
+                "make one with `trainserve keys new` and `trainserve approvers propose`"
             )
             return
         for name in sorted({decision.approver, *signers}):

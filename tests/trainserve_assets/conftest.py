@@ -1,8 +1,6 @@
 """Parcels trained once for all tests of this folder, and a copy of that home for each."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -28,5 +26,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 @pytest.fixture
 def platform(trained: Platform, home: Home) -> Platform:
     """The trained platform on a copy of its lake: what the test does there is its own, the Dagster instance is not."""
-    shutil.copytree(Path(trained.home.lake), Path(home.lake))
-    return Platform(home, trained.instance)
+    return trained.copied_to(home)

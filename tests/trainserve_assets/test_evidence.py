@@ -1,5 +1,6 @@
 """The evaluation documents: the same for the same candidates, compared on the same rows, and what an approver reads of them."""
 
+import re
 from io import StringIO
 
 import dagster as dg
@@ -14,6 +15,7 @@ from lake.home import Home
 from lake.package import open_package
 from lake.release.policy import BUILT_IN
 from lake.tables import DATASET
+from tests.approvers import ADA, policy
 from tests.parcel_training import Platform, failures, parcel_use_case
 from trainserve_assets.approval.draft import Request
 from trainserve_assets.evidence import judge
@@ -143,6 +145,15 @@ def test_the_block_to_paste_lacks_just_what_only_a_person_can_say(platform: Plat
     config |= {"approver": "ada", "reason": "it ranks better"}
     result = platform.run(["release"], pasted)
     assert result.success, failures(result)
+
+
+def test_the_block_says_what_else_a_release_may_carry(platform: Platform) -> None:
+    """With its comments taken off it is a config of the release asset."""
+    document = read_evaluation(platform.home.lake, platform.use_case.name, platform.evaluation_id("trees"))
+    block = re.sub(r"(?m)^( *)# ", r"\1", release_block(platform.use_case, document, policy(ADA, roles={"champion": 1})))
+    config = msgspec.yaml.decode(block)["ops"]["late_parcel__release"]["config"]
+    assert set(config) == {field.name for field in msgspec.structs.fields(Request)}
+    assert [one["gate"] for one in config["waivers"]] == ["NAME"]
 
 
 def test_the_block_as_it_is_pasted_is_refused_by_dagster(platform: Platform) -> None:

@@ -1,8 +1,6 @@
 """What a release is bound to: its greatest share, its term, its risk tier, and the gates that it may fail by name."""
 
-import shutil
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +21,7 @@ ADVICE = Gate(name="advice", metric="auc", must_be="at least", limit=0.999, bloc
 @pytest.fixture(scope="module")
 def judged_strictly(trained: Platform, tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """The candidates, evaluated under a standard that none of them meets. Not to be changed."""
-    home = Home.at(tmp_path_factory.mktemp("strict") / "home")
-    shutil.copytree(Path(trained.home.lake), Path(home.lake))
+    home = trained.copied_to(Home.at(tmp_path_factory.mktemp("strict") / "home")).home
     standard = (*trained.use_case.release_standard, NEARLY_PERFECT, ADVICE)
     platform = Platform(home, trained.instance, parcel_use_case(release_standard=standard))
     assert platform.run(["evaluation"]).success
@@ -34,8 +31,7 @@ def judged_strictly(trained: Platform, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def strict(judged_strictly: Platform, home: Home) -> Platform:
     """The same, on a copy."""
-    shutil.copytree(Path(judged_strictly.home.lake), Path(home.lake))
-    return Platform(home, judged_strictly.instance, judged_strictly.use_case)
+    return judged_strictly.copied_to(home)
 
 
 def champion(platform: Platform) -> Release:

@@ -1,5 +1,6 @@
 """Launching the release asset in a Dagit that is up, as its Launchpad would."""
 
+import warnings
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,8 +42,11 @@ def launch_release(url: str, decision: Decision, line: str) -> str:
         client = DagsterGraphQLClient(
             address.hostname, address.port, use_https=address.scheme == "https", path_prefix=address.path.rstrip("/")
         )
-        return client.submit_job_execution(
-            _JOB, run_config=release_config(decision, line), asset_selection=[[decision.use_case, RELEASE]]
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Dagster's client calls gql in a way that gql will end
+            return client.submit_job_execution(
+                _JOB, run_config=release_config(decision, line), asset_selection=[[decision.use_case, RELEASE]]
+            )
     except (DagsterGraphQLClientError, OSError) as error:
-        raise Unavailable(f"Dagit at {url}", str(error), "Paste the line into the Launchpad of the release instead.") from error
+        why = str(error.__cause__ or error).partition("\n")[0]
+        raise Unavailable(f"Dagit at {url}", why, "Paste the line into the Launchpad of the release instead.") from error

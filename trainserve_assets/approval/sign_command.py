@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.markup import escape
@@ -21,7 +22,7 @@ from lake.times import now_utc, rfc3339
 from trainserve_assets.approval import requirements
 from trainserve_assets.approval.draft import Request, Subject, draft, subject_of
 from trainserve_assets.approval.found import Found, find_evaluation
-from trainserve_assets.approval.launch import launch_release
+from trainserve_assets.approval.launch import launch_release, release_config
 from trainserve_assets.approval.pasted import Pasted, pasteable, read_pasted
 from trainserve_assets.report import evaluation_summary
 from trainserve_assets.resources import LakeResource
@@ -103,20 +104,36 @@ def sign(
         raise SettingError(f"the key {key}", signer.public.keyid[:12], f"a key of {lake.home.approvers} that counts today")
     former = None if add_to is None else _line_about(found, add_to)
     wanted = _drafted(lake, found, terms, named[0].name, policy, console) if former is None else former.decision
+    signers = {named[0].name} | (set() if former is None else _signers(policy, former))
+    lacks = list(policy.policy.problems(wanted, frozenset(signers)))
     console.print(evaluation_summary(found.use_case, [found.evaluation]))
-    _show(console, found, wanted)
+    _show(console, found, wanted, policy)
+    for problem in lacks:
+        console.print(f"[yellow]signed by {escape(' and '.join(sorted(signers)))} still:[/] {escape(problem)}")
     if not yes and _asked(console, "Sign this decision? Type yes: ") != "yes":
         console.print("Nothing was signed.")
         return 1
     mine = signer.seal(statement_bytes(wanted), DECISION_TYPE)
     line = pasteable(mine if former is None else merged([former.envelope, mine]))
-    needed = policy.policy.needed(wanted.decision, wanted.role, wanted.risk_tier)
-    console.print(f"Signed as {named[0].name}. It needs {needed} signatures in all, and to be recorded by {wanted.sign_by_utc}.")
+    console.print(f"Signed as {escape(named[0].name)}. It is to be recorded by {wanted.sign_by_utc}.")
     if launch is not None:
         run_id = launch_release(launch, wanted, line)
         console.print(f"Launched: {launch.rstrip('/')}/runs/{run_id}")
+    elif lacks:
+        again = f"trainserve sign {wanted.evaluation_id[:12]} --key KEY_FILE --add-to LINE"
+        console.print(f"The next who signs does so with: {again}\nThe line:")
+    else:
+        console.print(f"Paste this into the Launchpad of {wanted.use_case}/release:\n", style="bold")
+        console.print(msgspec.yaml.encode(release_config(wanted, line)).decode(), markup=False)
+        console.print("Or the line alone, into the block of the evaluation:")
     Console(highlight=False, soft_wrap=True, markup=False).print(line)
     return 0
+
+
+def _signers(policy: PolicyVersion, pasted: Pasted) -> set[str]:
+    """The approvers whose keys the pasted signatures name; whether they are right is seen when they are recorded."""
+    keys = policy.policy.keys_at(now_utc())
+    return {keys[one["keyid"]][0].name for one in pasted.envelope["signatures"] if one["keyid"] in keys}
 
 
 def _line_about(found: Found, line: str) -> Pasted:
@@ -164,16 +181,17 @@ def _subject(lake: LakeResource, found: Found, request: Request, now: datetime) 
     )
 
 
-def _show(console: Console, found: Found, decision: Decision) -> None:
+def _show(console: Console, found: Found, decision: Decision, policy: PolicyVersion) -> None:
     waived = {waiver.gate for waiver in decision.waivers}
     for gate in found.use_case.release_standard:
         verdict = decide(gate, found.evaluation)
         if gate.blocking and not verdict.passed:
             words = "waived" if gate.name in waived else "the release will be refused"
             console.print(f"[bold red]fails:[/] {escape(verdict.reason)} ({words})")
+    lasts = "" if decision.expires_at_utc is None else f", until {rfc3339(policy.policy.expiry_of(decision, now_utc()))}"
     console.print(
         f"[bold]{decision.decision}[/] {escape(decision.model_version)} as {decision.role} on arm {escape(decision.arm)}, "
-        f"at most {decision.greatest_share:.0%} of the requests, until {decision.expires_at_utc or 'for ever'}\n"
+        f"at most {decision.greatest_share:.0%} of the requests{lasts}\n"
         f"package {decision.package_digest}\nevaluation {decision.evaluation_id}\n"
         f"decided by {escape(decision.approver)}: {escape(decision.reason)}"
     )
