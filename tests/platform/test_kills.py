@@ -6,17 +6,12 @@ import random
 import signal
 import threading
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
-import polars as pl
-
-from lake.delta import Table
 from lake.home import Home
-from lake.log.audit import Audit, Scope
 from lake.log.backlog import backlog
-from lake.tables import COMMITS, LABELS, LOG, PREDICTIONS
 from tests.parcel_training import parcel_use_case
+from tests.promises import assert_promises_kept
 from tests.scenario import USE_CASE
 from tests.served import Approver, consecutive_ports, eventually, toy, varied
 from trainserve_assets.demo.record import ClientRecord
@@ -61,8 +56,9 @@ def test_kills_lose_nothing_and_double_nothing(home: Home, tmp_path: Path) -> No
     moments = sorted(randomness.sample(range(100, REQUESTS - 100), len(VICTIMS)))
     due = list(zip(moments, VICTIMS, strict=True))
     lock = threading.Lock()
+    client = tmp_path / "client.jsonl"
 
-    with Processes(home.logs, print) as processes, ClientRecord(tmp_path / "client.jsonl") as record:
+    with Processes(home.logs, print) as processes, ClientRecord(client) as record:
         processes.start(*topology.serving())
         killed = [processes.pid("proxy")]
 
@@ -82,24 +78,4 @@ def test_kills_lose_nothing_and_double_nothing(home: Home, tmp_path: Path) -> No
         assert len(killed) == 1 + len(VICTIMS)
         assert processes.pid("proxy") != killed[0]
         assert len(record.answers) == len(record.labelled) == REQUESTS
-        acknowledged = record.request_ids
-        logged = (
-            Table(home.lake, USE_CASE, PREDICTIONS).scan().filter(outcome="answered").select("request_id", "row", "arm").collect()
-        )
-        assert acknowledged <= set(logged["request_id"]), "an answer that the client has is not in the table"
-        assert logged.is_duplicated().sum() == 0, "a row stands twice"
-        assert logged.height <= record.sent, "a row for a request that nobody sent"
-        labels = Table(home.lake, USE_CASE, LABELS).scan().collect()
-        assert acknowledged <= set(labels["request_id"])
-        assert_numbered_without_gaps(home)
-        assert list(Audit(home, Scope()).findings()) == []
-
-
-def assert_numbered_without_gaps(home: Home) -> None:
-    """Each slot's records stand in the tables by their numbers, all of them, with the commits that seal them."""
-    tables = (Table(home.lake, USE_CASE, PREDICTIONS), Table(home.lake, USE_CASE, LABELS), Table(home.lake, LOG, COMMITS))
-    numbered = pl.concat(table.scan().select("spool_id", "seq") for table in tables).sort("spool_id", "seq").collect()
-    for (spool,), records in numbered.group_by("spool_id"):
-        numbers = records["seq"].to_list()
-        assert numbers[0] == 1, spool
-        assert all(later == earlier + 1 for earlier, later in pairwise(numbers)), spool
+        assert_promises_kept(home, record, client)
