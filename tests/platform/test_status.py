@@ -2,8 +2,11 @@
 
 import re
 import subprocess
+from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 
 from lake.documents import DocumentStore
@@ -12,9 +15,12 @@ from lake.log.records import encode_record
 from lake.log.segment import closed_segments
 from lake.log.shipper import Shipper
 from lake.log.slot import Slot
+from lake.release.decision import Waiver
 from lake.release.ledger import Ledger
 from lake.release.signatures import PlatformKey
 from lake.release.trust import Trust
+from lake.times import now_utc, rfc3339
+from tests.approvers import ADA, BOB, after, policy, put_policy, sign, to_sign
 from tests.scenario import decision, prediction
 from trainserve_assets.platform.processes import trainserve_command
 
@@ -52,8 +58,50 @@ def test_it_names_what_is_live_since_when_and_who_approved_it(home: Home, releas
 
     assert code == 0
     assert f"a ledger of {released.head.seq} events; chain and signatures hold" in said
-    assert "champion champion 1.0.0, package aaaaaaaaaaaa live since 2026-01-02 03:04:05 UTC, approved by ada" in said
-    assert "challenger challenger 1.0.0, package bbbbbbbbbbbb" in said
+    assert "champion champion 1.0.0, package aaaaaaaaaaaa live since 2026-01-02 03:04 until 2027-01-02 03:04 UTC, " in said
+    assert "approved by ada, whose name is claimed, not proven by a signature" in said
+    assert "challenger challenger 2.0.0, package bbbbbbbbbbbb" in said
+
+
+@pytest.mark.parametrize(
+    ("days", "expired", "words"),
+    [
+        (31.0, "serve", None),
+        (20.0, "serve", "expires at {until}, within 30 days. An approver approves it again"),
+        (0.5, "serve", "expires at {until}, within 1 day."),
+        (-1.0, "serve", "expired at {until} and is served on, as the policy says. An approver approves it again"),
+        (-1.0, "refuse", "expired at {until}, and the policy lets no expired release answer"),
+    ],
+)
+def test_it_says_when_a_release_expires_and_by_which_waiver(
+    home: Home, store: DocumentStore, days: float, expired: Literal["serve", "refuse"], words: str | None
+) -> None:
+    version = put_policy(home, policy(ADA, BOB, expired=expired))
+    key = PlatformKey.read_or_make(home.keys)
+    begun = now_utc() - timedelta(days=10)
+    until = rfc3339(now_utc() + timedelta(days=days))
+    waiver = Waiver(gate="better_than_the_base_rate", reason="spring [only]", expires_at_utc=until)
+    approval = decision(use_case=FLIGHTS, policy_digest=version.digest, waivers=(waiver,))
+    signed = msgspec.structs.replace(to_sign(approval, version), sign_by_utc=until if days > 0 else rfc3339(now_utc()))
+    Ledger(store, FLIGHTS, Trust.read(home), home.heads).append(signed, "ada", rfc3339(begun), key, sign(signed, ADA, BOB))
+
+    code, said = status(home)
+
+    assert code == 0
+    assert "approved by ada and bob, who signed it" in said
+    assert f"although better_than_the_base_rate fails, until {until[:16].replace('T', ' ')}: spring [only]" in said
+    assert "expire" not in said if words is None else words.format(until=until) in said
+
+
+def test_it_says_which_policy_waits_for_signatures(home: Home, released: Ledger) -> None:
+    first = put_policy(home, policy(ADA, BOB, valid_from_utc=now_utc()))
+    put_policy(home, after(first))
+
+    code, said = status(home)
+
+    assert code == 0
+    assert released.head.seq == 2
+    assert "version 2 of the policy waits: it has 0 of 1 signatures of approvers whom version 1 names" in said
 
 
 @pytest.mark.parametrize("left", [0, 1])
