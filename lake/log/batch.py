@@ -7,6 +7,7 @@ import gc
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -60,15 +61,20 @@ class _Group:
 
 def closed_part(folder: Path, bound: Bound) -> tuple[list[Path], bool]:
     """The oldest closed segments of a slot that a batch takes, and whether they fill it."""
-    closed = closed_segments(folder)
-    numbers = [first_seq(path) for path in (*closed, *segments(folder)[-1:])]
+    taken: list[Path] = []
     size = 0
-    for taken, path in enumerate(closed):
-        size += path.stat().st_size
-        next_path = taken + 1
-        if size >= bound.bytes or numbers[next_path] - numbers[0] >= bound.rows:
-            return closed[:next_path], True
-    return closed, False
+    for path in closed_segments(folder):
+        if taken and first_seq(path) - first_seq(taken[0]) >= bound.rows:
+            return taken, True
+        try:
+            size += path.stat().st_size
+        except FileNotFoundError:
+            continue  # another shipper was faster
+        taken.append(path)
+        if size >= bound.bytes:
+            return taken, True
+    rows = first_seq(segments(folder)[-1]) - first_seq(taken[0]) if taken else 0
+    return taken, rows >= bound.rows
 
 
 class BatchReader:
@@ -76,7 +82,7 @@ class BatchReader:
 
     def __init__(self, spool_id: str, schema_of: Callable[[str], InputSchema]) -> None:
         self._spool_id = spool_id
-        self._schema_of = schema_of
+        self._schema_of = cache(schema_of)  # a schema that grows meanwhile would give the rows of one table two types
         self._groups: list[_Group] = []
         self._frames: dict[tuple[str, str], list[pl.DataFrame]] = {}
         self._damages: list[Damage] = []

@@ -27,6 +27,7 @@ from lake.home import Home
 from lake.input_schema import read_input_schema
 from lake.log.backlog import set_aside_folder
 from lake.log.batch import Batch, BatchReader, Bound, Damage, closed_part
+from lake.log.segment import segments
 from lake.log.shipper_metrics import ShipperMetrics
 from lake.log.slot import Slot, slots, spool_id
 from lake.tables import COMMITS, PREDICTIONS
@@ -204,6 +205,8 @@ class Shipper:
 def _adopt(folder: Path) -> None:
     """Close the last segment of a slot that nobody holds any more, so that it may be taken."""
     try:
+        if not any(path.stat().st_size for path in segments(folder)[-1:]):
+            return
         abandoned = Slot.take(folder)
         if abandoned is not None:
             abandoned.close()

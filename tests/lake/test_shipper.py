@@ -6,16 +6,19 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import lake.delta
+import lake.log.batch
 import lake.log.shipper
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.errors import NotFound, Unavailable
 from lake.home import Home
-from lake.input_schema import publish_input_schema
+from lake.input_schema import Field, InputSchema, publish_input_schema, read_input_schema
 from lake.log.backlog import backlog
+from lake.log.batch import closed_part
 from lake.log.records import LabelRecord, PredictionRecord, encode_record
 from lake.log.segment import FRAME_BYTES, closed_segments, segments
 from lake.log.shipper import Pace, Shipper
@@ -108,6 +111,35 @@ def test_a_long_backlog_is_shipped_in_commits_of_bounded_size(home: Home, pace: 
     assert Shipper(home, pace).ship() == 20
     assert logged(home) == list(range(20))
     assert Table(home.lake, USE_CASE, PREDICTIONS).version() == commits, "the table was made by version 0"
+
+
+def test_a_segment_that_another_shipper_removed_meanwhile_is_passed_over(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(home, [prediction(1)], [prediction(2)])
+    listed = closed_segments(folder)
+    listed[0].unlink()
+    monkeypatch.setattr(lake.log.batch, "closed_segments", lambda _: listed)
+
+    assert closed_part(folder, Pace().bound) == ([listed[1]], False)
+
+
+def test_the_schema_of_a_batch_is_read_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records of two versions of ours are in it, and the use case's schema grows between them."""
+    write(home)
+    older = msgspec.msgpack.decode(encode_record(prediction(1)))[:-1]
+    with Slot.lease(home.spools) as slot:
+        slot.append([msgspec.msgpack.encode(older), encode_record(prediction(2))])
+    read: list[str] = []
+
+    def growing(store: DocumentStore, use_case: str) -> InputSchema:
+        read.append(use_case)
+        more = Field(name=f"field_{len(read)}", type="number", nullable=True)
+        return parcel_schema(fields=(*read_input_schema(store, use_case).fields, more))
+
+    monkeypatch.setattr(lake.log.shipper, "read_input_schema", growing)
+
+    assert Shipper(home).ship() == 2
+    assert read == [USE_CASE]
+    assert logged(home) == [1, 2]
 
 
 def test_the_backlog_counts_what_waits(home: Home) -> None:
