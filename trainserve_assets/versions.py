@@ -13,4 +13,3 @@ def unreleased_version(use_case: UseCase, candidate: Candidate, package: Package
     manifest = package.manifest
     data = f"{manifest.dataset_version}.{use_case.split.version}"
     return f"{candidate.name} 0.{manifest.input_schema_version}.{candidate.revision}-{data}"
-
