@@ -238,7 +238,7 @@ def test_a_login_may_be_the_persons_own_name() -> None:
     assert policy(ADA.listed(name="Ada", logins=("ada",))).find("ADA") is not None
 
 
-@pytest.mark.parametrize("same", [public_text(ADA.key.public), SAME_BYTES])
+@pytest.mark.parametrize("same", [public_text(ADA.key.public), SAME_BYTES], ids=["spelled the same", "other spare bits"])
 def test_no_two_keys_are_the_same_however_they_are_written(same: str) -> None:
     [key] = ADA.listed().keys
     copied = msgspec.structs.replace(key, public_key=same)
