@@ -19,7 +19,7 @@ from lake.log.segment import closed_segments, first_seq, read_segment, segments
 from lake.tables import COMMITS
 
 # Records that are decoded together: more of them would not stay in the processor's cache.
-_TOGETHER = 8_192
+_TOGETHER = 4_096
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):

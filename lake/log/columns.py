@@ -134,10 +134,12 @@ class Columns:
             for name, values in zip(self._names, members, strict=False)
             if name in self._target
         ]
-        frame = pl.DataFrame(columns).with_columns(pl.lit(spool_id).alias("spool_id"), pl.Series("seq", seqs, dtype=pl.Int64))
-        if self._filed is not None:
-            frame = frame.with_columns(event_date=self._filed)
-        return conform(frame, self._target, self._table)
+        columns += [
+            pl.Series("seq", seqs, dtype=pl.Int64),
+            pl.Series("spool_id", [spool_id], pl.String).new_from_index(0, len(seqs)),
+        ]
+        filed = {} if self._filed is None else {"event_date": self._filed}
+        return conform(pl.DataFrame(columns).with_columns(**filed), self._target, self._table)
 
     def _is_readable(self, record: bytes) -> bool:
         try:
