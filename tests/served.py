@@ -23,7 +23,7 @@ from lake.release.decision import DecisionKind, Role
 from lake.release.ledger import Entry, Ledger
 from lake.release.signatures import ApproverKey, PlatformKey, public_text
 from lake.release.trust import Trust
-from lake.times import now_utc, rfc3339
+from lake.times import Clock, now_utc, rfc3339
 from tests.parcel_log import FEATURES, LOG_FROM, manifest, parcels_sent
 from tests.scenario import USE_CASE, decision, parcel, parcel_schema
 
@@ -72,8 +72,9 @@ class Approver:
     `toys` are the models that it sealed, by the digests of their packages.
     """
 
-    def __init__(self, home: Home, schema: InputSchema | None = None) -> None:
+    def __init__(self, home: Home, schema: InputSchema | None = None, clock: Clock = now_utc) -> None:
         self._home = home
+        self._clock = clock
         self.store = DocumentStore(home.lake)
         self.toys: dict[str, Toy] = {}
         self._key = PlatformKey.read_or_make(home.keys)
@@ -111,7 +112,7 @@ class Approver:
             model_version=f"{USE_CASE} {seq}.0.0",
             **facts,
         )
-        return ledger.append(taken, "ada", rfc3339(now_utc()), self._key)
+        return ledger.append(taken, "ada", rfc3339(self._clock()), self._key)
 
     def release(self, toy: Toy, arm: str = "champion", **facts: Any) -> str:
         """Seal and approve; returns the package's digest."""

@@ -1,6 +1,6 @@
 """What is observed: the logged tables by their versions, the predictors by asking them, and what follows by itself."""
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import dagster as dg
@@ -12,6 +12,7 @@ from lake.log.records import encode_record
 from lake.log.shipper import Shipper
 from lake.log.slot import Slot
 from lake.tables import PREDICTIONS
+from lake.times import now_utc
 from serving.app import create_app
 from tests.parcel_log import LOG_FROM, answers, append_log, labels_of, parcels_sent, write_history
 from tests.parcel_training import Platform
@@ -157,7 +158,7 @@ def test_what_a_predictor_serves_is_observed_and_held_against_the_ledger(watched
 
 
 def test_a_predictor_that_is_down_fails_the_check_and_is_named(watched: Platform) -> None:
-    approver = Approver(watched.home)
+    approver = Approver(watched.home, clock=lambda: now_utc() - timedelta(minutes=5))  # long enough to load
     approver.release(toy())
 
     _, evaluation = served(watched, tick(watched, "predictors", f"{USE_CASE}/champion=http://127.0.0.1:9"))
