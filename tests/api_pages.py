@@ -50,7 +50,8 @@ class ApiDocument:
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 for name, example in content.get("examples", {}).items():
                     self._validator(content["schema"]).validate(example["value"])
-                    yield path.replace("{name}", name), example["value"]
+                    use_case = name.partition(",")[0]  # an example is named "use case", or "use case, what it shows"
+                    yield path.replace("{name}", use_case), example["value"]
 
     def assert_declared(self, method: str, path: str, answer: httpx.Response) -> None:
         """An answer is one that the document declares: its status, its media type, its body."""

@@ -165,7 +165,7 @@ def test_words_that_a_terminal_could_take_for_markup_are_printed_as_they_are(tra
     )
 
 
-PAST, FAR = "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
+PAST, FAR = "2020-01-01T00:00:00.000Z", "2999-01-01T00:00:00Z"
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def test_before_the_first_dataset_the_reason_is_named(home: Home) -> None:
 
     assert answer.status_code == 503
     assert "Materialize late_parcel/dataset in Dagster first." in answer.json()["detail"]
-    assert (the_row(home).outcome, the_row(home).raw) == ("failed", records_body(parcel()))
+    assert (the_row(home).outcome, the_row(home).raw) == ("failed", None), "what may be sensitive is not known yet"
 
 
 def test_a_release_that_the_predictor_heard_of_first_is_answered(home: Home, approver: Approver) -> None:
