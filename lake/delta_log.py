@@ -30,7 +30,7 @@ def sync_commits(root: Path, first: int, last: int) -> None:
     An entry that is not there any more stood before a checkpoint, and was cleaned away.
     """
     log = root / LOG_FOLDER
-    folders = {log, root, root.parent}
+    folders = set[Path]()
     for number in range(first, last + 1):
         entry = log / f"{number:020}.json"
         if not entry.exists():
@@ -44,5 +44,5 @@ def sync_commits(root: Path, first: int, last: int) -> None:
         if (checkpoint := entry.with_suffix(".checkpoint.parquet")).exists():
             sync_file(checkpoint)
             sync_file(log / _LAST_CHECKPOINT)
-    for folder in folders:
+    for folder in (*folders, log, root, root.parent):  # an entry has a name only after its files have theirs
         sync_folder(folder)

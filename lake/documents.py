@@ -140,8 +140,11 @@ class DocumentStore:
                 self._opened: Any = opened_bucket(root, soon_away=not make)
             elif self._folder is None:
                 self._opened = from_url(root)
+            elif make:
+                make_folder(self._folder)
+                self._opened = LocalStore(self._folder)
             else:
-                self._opened = LocalStore(self._folder, mkdir=True) if make else None  # opened when it is there
+                self._opened = None  # opened when it is there
         except (BaseError, OSError, ValueError) as error:
             raise SettingError(SETTING, root, f"{EXPECTED} ({in_one_line(error)})") from error
 

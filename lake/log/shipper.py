@@ -19,7 +19,9 @@ import msgspec
 import polars as pl
 import structlog
 
+from lake.bucket import is_bucket
 from lake.delta import Table
+from lake.delta_recovery import recover_tables
 from lake.documents import DocumentStore, sync_folder, write_file
 from lake.errors import SettingError, TrainServeError
 from lake.failpoints import reach
@@ -94,6 +96,7 @@ class Shipper:
         self._metrics = metrics or ShipperMetrics(home)
         self._store = DocumentStore(home.lake, make=False)
         self._patience: dict[Path, _Patience] = {}
+        self._recovered = is_bucket(home.lake)
 
     def run(self, stopped: threading.Event) -> None:
         """Ship until stopped, then once more: often enough for the freshness, and sooner where a commit is full.
@@ -151,6 +154,9 @@ class Shipper:
 
     def _turn(self, folder: Path) -> int | None:
         """Ship one batch of a slot; returns its new rows, or None where there is nothing to ship, or another ships it."""
+        if not self._recovered:
+            recover_tables(self._home.root, Path(self._home.lake))
+            self._recovered = True
         with _leased(folder) as is_ours:
             if not is_ours:
                 return None
