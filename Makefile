@@ -17,7 +17,7 @@ demo: environment ## Play the whole loop on the flights of 2013
 up: environment ## Start Dagit, the released predictors, the proxy and the shipper
 	@$(bin)/trainserve up
 
-test: environment ## Run the tests (installs chromium and wrk when root on Debian)
+test: environment ## Run the tests (installs chromium, fuse3 and wrk when root on Debian)
 	@sh deploy/test_packages.sh
 	@$(bin)/python -m pytest -n 2 --dist loadfile -m "not slow"
 

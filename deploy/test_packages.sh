@@ -4,6 +4,7 @@ set -u
 
 missing=
 command -v chromium >/dev/null || missing="$missing chromium"
+command -v fusermount3 >/dev/null || missing="$missing fuse3"
 command -v wrk >/dev/null || missing="$missing wrk"
 [ -n "$missing" ] || exit 0
 

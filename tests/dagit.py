@@ -11,7 +11,7 @@ import msgspec
 from pyreqwest.client import SyncClientBuilder
 
 from lake.home import Home
-from lake.listener import bind
+from tests.ports import free_port
 from trainserve_assets.platform.processes import Processes, ProcessSpec
 
 PARCELS = "tests.browser.location"
@@ -44,8 +44,7 @@ def dagit_on(
     home: Home, *options: str, module: str = PARCELS, environment: Mapping[str, str] | None = None, name: str = "dagit"
 ) -> Iterator[str]:
     """Dagit on a home that is prepared, with more options or variables; gives its address."""
-    with bind("127.0.0.1", 0, "Dagit") as probe:
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     address = f"http://127.0.0.1:{port}"
     arguments = ("dagster_webserver", "-m", module, "-h", "127.0.0.1", "-p", port, *options)
     spec = dagster_process(name, home, *arguments, environment=environment or {}, ready_url=f"{address}/server_info")

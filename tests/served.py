@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -13,7 +13,6 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from lake.documents import DocumentStore
-from lake.errors import SettingError
 from lake.home import Home
 from lake.input_schema import InputSchema, publish_input_schema
 from lake.listener import bind
@@ -161,16 +160,6 @@ def listening(app: Litestar) -> Iterator[str]:
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
-
-
-def consecutive_ports(count: int) -> int:
-    """A port of the proxy that is free, and whose predictors' are."""
-    while True:
-        with suppress(SettingError), bind("127.0.0.1", 0, "a test") as probe:
-            port = int(probe.getsockname()[1])
-            for number in range(count):
-                bind("127.0.0.1", port + 101 + number, "a test").close()
-            return port
 
 
 def scores_of(answer: bytes, interface: str = "predict") -> list[float]:

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from lake.home import Home
-from lake.listener import bind
 from tests.parcel_training import Platform
+from tests.ports import free_port
 from trainserve_assets.platform.processes import Processes, ProcessSpec
 from trainserve_assets.platform.topology import prepare_dagster_home
 
@@ -44,8 +44,7 @@ def platform(home: Home) -> Iterator[Platform]:
 @pytest.fixture(scope="module")
 def dagit(platform: Platform) -> Iterator[str]:
     """The address of Dagit on that use case."""
-    with bind("127.0.0.1", 0, "Dagit") as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = (sys.executable, "-m", "dagster_webserver", "-m", "tests.browser.location", "-h", "127.0.0.1", "-p", str(port))
     environment = {**platform.home.environment(), "PYTHONPATH": str(PROJECT)}

@@ -1,6 +1,5 @@
 """What Prometheus learns of the shipper: what waits, for how long, what was shipped, and what nobody could read."""
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +23,7 @@ from lake.log.shipper import Shipper
 from lake.log.shipper_metrics import ShipperMetrics
 from lake.log.slot import Slot
 from lake.tables import PREDICTIONS
+from tests.ports import free_port
 from tests.scenario import USE_CASE, label, parcel_schema, prediction
 from tests.served import eventually
 
@@ -140,12 +140,6 @@ class RuleGroup(msgspec.Struct, frozen=True):
 
 class Rules(msgspec.Struct, frozen=True):
     groups: list[RuleGroup]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_shipper_answers_prometheus_with_every_metric_that_the_alert_rules_ask_for(home: Home) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from lake.home import Home
 from lake.log.backlog import backlog
 from tests.parcel_training import parcel_use_case
+from tests.ports import proxy_port
 from tests.promises import assert_promises_kept
 from tests.scenario import USE_CASE
-from tests.served import Approver, consecutive_ports, eventually, toy, varied
+from tests.served import Approver, eventually, toy, varied
 from trainserve_assets.demo.record import ClientRecord
 from trainserve_assets.demo.replay import Example, Replay
 from trainserve_assets.platform.processes import Processes
@@ -46,7 +47,7 @@ def test_kills_lose_nothing_and_double_nothing(home: Home, tmp_path: Path) -> No
     topology = Topology(
         home=home,
         host="127.0.0.1",
-        proxy_port=consecutive_ports(len(arms)),
+        proxy_port=proxy_port(len(arms)),
         dagit_port=0,
         arms=arms,
         shares=((USE_CASE, "challenger", 0.3),),

@@ -1,9 +1,7 @@
 """Real servers without room on the disk: nothing is answered, the operator is obeyed, and they go on by themselves."""
 
 import resource
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -20,9 +18,11 @@ from lake.log.backlog import backlog
 from lake.parameters import newest_parameters, parameters_from_environment, publish_parameters
 from lake.tables import PREDICTIONS
 from tests.disks import fill, small_disk
+from tests.load import Load
+from tests.ports import proxy_port
 from tests.proxied import predictions
 from tests.scenario import USE_CASE, parcel, records_body
-from tests.served import PREDICT, Approver, consecutive_ports, eventually, toy
+from tests.served import PREDICT, Approver, eventually, toy
 from trainserve_assets.platform.processes import Processes
 from trainserve_assets.platform.topology import Topology
 
@@ -44,7 +44,7 @@ def no_room(*pids: int) -> Iterator[None]:
 def topology(home: Home) -> Topology:
     """A champion's predictor and the proxy, on free ports."""
     arms = ((USE_CASE, "champion"),)
-    return Topology(home=home, host="127.0.0.1", proxy_port=consecutive_ports(1), dagit_port=0, arms=arms)
+    return Topology(home=home, host="127.0.0.1", proxy_port=proxy_port(1), dagit_port=0, arms=arms)
 
 
 def test_servers_without_room_answer_nothing_obey_and_recover(home: Home, store: DocumentStore, topology: Topology) -> None:
@@ -86,34 +86,6 @@ def test_servers_without_room_answer_nothing_obey_and_recover(home: Home, store:
         assert predictions(home)[-1].package_digest == first
 
 
-class Load:
-    """Clients that ask without a pause, and keep what they were told: when, the status, and the request's id."""
-
-    def __init__(self, url: str, clients: int = 4) -> None:
-        self.told: list[tuple[float, httpx.Response]] = []
-        self._url = url
-        self._stopped = threading.Event()
-        self._pool = ThreadPoolExecutor(clients)
-        self._clients = [self._pool.submit(self._ask) for _ in range(clients)]
-
-    def since(self, moment: float) -> list[httpx.Response]:
-        """What was told after this reading of `monotonic`."""
-        return [answer for told, answer in self.told if told > moment]
-
-    def stop(self) -> None:
-        """Wait for the clients. Raises what one of them met."""
-        self._stopped.set()
-        for client in self._clients:
-            client.result(timeout=60)
-        self._pool.shutdown()
-
-    def _ask(self) -> None:
-        with httpx.Client(base_url=self._url, trust_env=False, timeout=30) as client:
-            while not self._stopped.is_set():
-                answer = client.post(PREDICT, content=records_body(parcel(carrier="x" * 200)))
-                self.told.append((monotonic(), answer))
-
-
 def test_a_disk_that_fills_up_under_load_refuses_and_is_used_again_within_five_seconds(home: Home, topology: Topology) -> None:
     approver = Approver(home)
     approver.release(toy(1))
@@ -140,7 +112,7 @@ def test_a_disk_that_fills_up_under_load_refuses_and_is_used_again_within_five_s
         assert {answer.status_code for answer in answers} == {200, 503}
         refused = [answer for answer in answers if answer.status_code == 503]
         assert {answer.headers["content-type"] for answer in refused} == {"application/problem+json"}
-        acknowledged = {answer.headers["trainserve-request-id"] for answer in answers if answer.status_code == 200}
+        acknowledged = load.acknowledged() | again.acknowledged()
         logged = Table(home.lake, USE_CASE, PREDICTIONS).scan().select("request_id", pl.len().over("request_id")).collect()
         assert acknowledged <= set(logged["request_id"]), "an answer that a client has is not in the table"
         assert logged["len"].max() == 1, "a row stands twice"

@@ -15,6 +15,7 @@ import pytest
 from lake.errors import SettingError
 from lake.home import Home
 from lake.listener import bind
+from tests.ports import free_port
 from tests.scenario import USE_CASE
 from tests.served import eventually
 from trainserve_assets.platform.processes import DidNotStart, Processes, ProcessSpec, trainserve_command
@@ -47,11 +48,6 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def free_port() -> int:
-    with bind("127.0.0.1", 0, "a test") as listener:
-        return int(listener.getsockname()[1])
 
 
 def predictor(home: Home, port: int) -> ProcessSpec:

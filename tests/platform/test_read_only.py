@@ -10,7 +10,7 @@ from lake.errors import SettingError
 from lake.home import Home
 from lake.listener import bind
 from tests.dagit import PATIENCE_S, launched, sent
-from tests.platform.test_processes import free_port
+from tests.ports import free_port
 from trainserve_assets.platform.processes import Processes
 from trainserve_assets.platform.topology import Topology
 from trainserve_assets.platform.up import addresses

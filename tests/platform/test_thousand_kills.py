@@ -24,9 +24,10 @@ from lake.log.backlog import backlog
 from lake.times import now_utc
 from tests.nursery import Child, Nursery
 from tests.parcel_training import parcel_use_case
+from tests.ports import proxy_port
 from tests.promises import assert_promises_kept
 from tests.scenario import USE_CASE
-from tests.served import Approver, consecutive_ports, eventually, toy, varied
+from tests.served import Approver, eventually, toy, varied
 from trainserve_assets.demo.record import ClientRecord
 from trainserve_assets.demo.replay import Example, Replay
 from trainserve_assets.platform.processes import ProcessSpec
@@ -160,7 +161,7 @@ def test_a_thousand_kills_break_no_promise(home: Home, tmp_path: Path, part: int
     topology = Topology(
         home=home,
         host="127.0.0.1",
-        proxy_port=consecutive_ports(len(arms)),
+        proxy_port=proxy_port(len(arms)),
         dagit_port=0,
         arms=arms,
         shares=((USE_CASE, "challenger", 0.3),),

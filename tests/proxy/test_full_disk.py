@@ -1,5 +1,6 @@
 """When the log cannot be written nothing is answered, and when it can again requests are."""
 
+import errno
 from collections.abc import Iterator
 from itertools import count
 from math import inf, isnan
@@ -13,6 +14,7 @@ from proxy.metrics import Metrics
 from proxy.room import Disk
 from serving.app import create_app
 from tests.disks import fill, small_disk
+from tests.forgetful_disk import forgetful_disk
 from tests.proxied import labels, parameters, predictions, proxied
 from tests.proxy.test_labels import LABELS
 from tests.scenario import USE_CASE, parcel, records_body
@@ -69,6 +71,24 @@ def test_it_is_not_ready_while_the_log_cannot_be_written_and_finds_by_itself_whe
 
     eventually(lambda: client.get("/health/ready").status_code == 200, within_s=5)  # no request has to fail for it
     assert client.post(LABELS, json=MANY_LABELS).status_code == 202
+
+
+def test_a_disk_that_lets_nobody_write_refuses_until_it_does_again(tmp_path: Path) -> None:
+    with forgetful_disk(tmp_path / "disk") as disk:
+        home = Home.at(disk.folder / "home")
+        Approver(home).release(toy())
+        with listening(create_app(home, USE_CASE, "champion")) as url, proxied(home, parameters({"champion": url})) as client:
+            disk.refuse(errno.EROFS)
+            refused = client.post(PREDICT, content=records_body(parcel()))
+            ready = client.get("/health/ready")
+            disk.refuse(0)
+            eventually(lambda: client.get("/health/ready").status_code == 200, within_s=5)
+            answered = client.post(PREDICT, content=records_body(parcel()))
+
+        assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
+        assert (ready.status_code, ready.json()["log_failing"]) == (503, "[Errno 30] Read-only file system")
+        assert answered.status_code == 200
+        assert [row.request_id for row in predictions(home)] == [answered.headers["trainserve-request-id"]]
 
 
 def test_the_time_until_the_disk_is_full_follows_from_what_was_used_up(disk: Path) -> None:

@@ -18,7 +18,7 @@ from lake.home import Home
 from lake.listener import bind
 from tests.exhibits import exhibit
 from tests.parcel_training import Platform, failures
-from tests.platform.test_processes import free_port
+from tests.ports import free_port
 from trainserve_assets.platform.processes import Processes
 from trainserve_assets.platform.topology import Topology
 from trainserve_assets.report import write_files
