@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import serving, shipper
+from bench import log_overhead, serving, shipper
 from bench.figures import Report, table, write_report
 from bench.load import wrk
 from bench.table import measure as measure_table
@@ -15,7 +15,12 @@ from lake.errors import TrainServeError
 
 Benchmark = Callable[[Path, int, float, Callable[[str], None]], Report]
 
-BENCHMARKS: dict[str, Benchmark] = {"serving": serving.measure, "shipper": shipper.measure, "table": measure_table}
+BENCHMARKS: dict[str, Benchmark] = {
+    "serving": serving.measure,
+    "log_overhead": log_overhead.measure,
+    "shipper": shipper.measure,
+    "table": measure_table,
+}
 ROUNDS, SECONDS = 5, 5.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1.0
 

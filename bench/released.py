@@ -21,8 +21,8 @@ USE_CASE = "flight_delay"
 CANDIDATE = "catboost"
 
 
-def release_flights(home: Home) -> None:
-    """Train the CatBoost candidate and release it as champion, without Dagster."""
+def release_flights(home: Home) -> str:
+    """Train the CatBoost candidate and release it as champion, without Dagster; returns the package's digest."""
     flights = use_case(USE_CASE)
     store = DocumentStore(home.lake)
     publish_input_schema(store, flights.input_schema)
@@ -48,3 +48,4 @@ def release_flights(home: Home) -> None:
         model_version=CANDIDATE,
     )
     ledger.append(decision, "bench", datetime.now(timezone.utc).isoformat(), key)
+    return package.digest

@@ -33,7 +33,7 @@ def measure(folder: Path, rounds: int, seconds: float, say: Callable[[str], None
     release_flights(home)
     body = folder / "body.json"
     body.write_bytes(msgspec.json.encode({"records": [example_record(read_input_schema(DocumentStore(home.lake), USE_CASE))]}))
-    ports = dict(zip(("echo", "predictor", "echo-unpinned", "upstream", "proxy"), _free_ports(5), strict=True))
+    ports = dict(zip(("echo", "predictor", "echo-unpinned", "upstream", "proxy"), free_ports(5), strict=True))
     predict = f"/models/{USE_CASE}/predict"
     cases = {
         ECHO: (f"http://127.0.0.1:{ports['echo']}/echo", LOAD_CORE),
@@ -86,7 +86,7 @@ def _servers(home: Home, ports: dict[str, int]) -> list[ProcessSpec]:
     ]
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free now; all are held until all are found."""
     listeners = [bind("127.0.0.1", 0, "a benchmark") for _ in range(count)]
     found = [int(listener.getsockname()[1]) for listener in listeners]
