@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lake.documents import Document, DocumentReader, DocumentStore, canonical, decoded, sha256
-from lake.engines import Engine, engine_module
+from lake.engines import Engine, ReferenceEngine, Translation, engine_module, reference
 from lake.errors import NotFound, SettingError, VerificationError
 from lake.input_schema import Task
 
@@ -21,6 +21,7 @@ SAMPLES = "samples.json"
 class Manifest(Document, frozen=True, kw_only=True):
     """What the package is and what it came from. Holds no time, so that training again gives the same digest.
 
+    `engine` answers with it, and was proven to give the bits of `reference`, the trained model's own.
     `features` are the fields of the input schema that the model uses, in the order of its rows; `categories` lists,
     for each field that the model takes as a category, the values it was trained on. What training again goes by, and
     older packages lack: `trainer`, the way it was trained; `float_parameters`, since JSON tells no 1.0 from 1; and
@@ -31,6 +32,7 @@ class Manifest(Document, frozen=True, kw_only=True):
     candidate: str
     task: Task
     engine: str
+    reference: str
     features: tuple[str, ...]
     categories: dict[str, tuple[str, ...]]
     classes: tuple[str, ...] = ()
@@ -63,18 +65,42 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     manifest: Manifest
     samples: tuple[Sample, ...]
 
-    def engine(self) -> Engine:
+    def load(self) -> "LoadedEngine":
         """The model, loaded from these very bytes and warmed up on the sealed samples.
 
-        Raises VerificationError when any score differs from the sealed one by a single bit.
+        Where its engine cannot be had here, or differs from a sealed score by a single bit, the trained model's own takes
+        its place. Raises VerificationError when that differs too.
         """
-        module = engine_module(self.manifest.engine)
-        engine = module.load(self.files[module.FILE], self.manifest)
+        manifest = self.manifest
+        try:
+            return LoadedEngine(engine=self._verified(self.as_named()))
+        except Exception as error:  # engines raise what their libraries do
+            if manifest.engine == manifest.reference:
+                raise
+            why = f"{manifest.reference} answers in the place of {manifest.engine}: {error}"
+            return LoadedEngine(engine=self._verified(self.reference()), instead=why)
+
+    def as_named(self) -> Engine:
+        """The engine that the manifest names, not yet held against the samples."""
+        return engine_module(self.manifest.engine).load(self.files, self.manifest)
+
+    def reference(self) -> ReferenceEngine:
+        """The trained model's own engine, not yet held against the samples."""
+        return reference(self.manifest.reference).load(self.files, self.manifest)
+
+    def _verified(self, engine: Engine) -> Engine:
         for sample in self.samples:
             found = exact(engine.scores([sample.row])[0])
             if found != sample.scores:
                 raise VerificationError(f"a sealed sample of package {self.digest[:12]}", str(found), str(sample.scores))
         return engine
+
+
+class LoadedEngine(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine that gave the sealed scores; `instead` says why it is not the one that the manifest names."""
+
+    engine: Engine
+    instead: str | None = None
 
 
 def package_digest(files: Mapping[str, bytes]) -> str:
@@ -83,14 +109,20 @@ def package_digest(files: Mapping[str, bytes]) -> str:
 
 
 def pack(manifest: Manifest, model: object, rows: Sequence[Sequence[Any]]) -> Package:
-    """The package of a trained model with sealed samples of these rows, at least one; it is written nowhere."""
+    """The package of a trained model with sealed samples of these rows, at least one; it is written nowhere.
+
+    Raises Untranslatable when the manifest's engine cannot run it.
+    """
     if not rows:
         raise SettingError("the rows to seal", "none", "at least one: they prove that the model is loaded as it was trained")
-    module = engine_module(manifest.engine)
-    data = module.save(model)
-    engine = module.load(data, manifest)
+    native = reference(manifest.reference)
+    files = {native.FILE: native.save(model)}
+    engine = native.load(files, manifest)
     samples = tuple(Sample(row=tuple(row), scores=exact(engine.scores([row])[0])) for row in rows)
-    files = {module.FILE: data, MANIFEST: canonical(manifest), SAMPLES: canonical(samples)}
+    module = engine_module(manifest.engine)
+    if isinstance(module, Translation):
+        files |= module.translate(model, manifest)
+    files |= {MANIFEST: canonical(manifest), SAMPLES: canonical(samples)}
     return _read(package_digest(files), files)
 
 

@@ -175,6 +175,8 @@ class Follower:
                 release=release.seq,
                 package=release.package_digest[:12],
                 source=self._model.source,
+                engine=self._model.engine,
+                **({"instead": self._model.instead} if self._model.instead else {}),
             )
             self.lake.forget_packages({other.package_digest for other in live.releases.values()})
 

@@ -50,6 +50,13 @@ class Metrics:
             [*labels, "source"],
             registry=self.registry,
         )
+        self.engine = Gauge("trainserve_predictor_engine", "1 for what answers", [*labels, "engine"], registry=self.registry)
+        instead = Gauge(
+            "trainserve_predictor_engine_instead",
+            "1 while the trained model's own engine answers in the place of the approved one",
+            [*labels],
+            registry=self.registry,
+        )
         interfaces: tuple[InterfaceName, ...] = ("predict", "infer")
         self.answered = {name: requests.labels(**labels, interface=name, outcome="answered") for name in interfaces}
         self.refused = {name: requests.labels(**labels, interface=name, outcome="refused") for name in interfaces}
@@ -62,6 +69,8 @@ class Metrics:
         self.expires = expires.labels(**labels)
         self.reachable = reachable.labels(**labels)
         self.copy_age = copy_age.labels(**labels)
+        self.instead = instead.labels(**labels)
+        self._labels = labels
         sources: tuple[Source, ...] = ("lake", "copy")
         self.source = {name: source.labels(**labels, source=name) for name in sources}
 
@@ -70,6 +79,10 @@ class Metrics:
         model, lake = follower.current, follower.lake.status()
         self.release_seq.set(model.release.seq if model else 0)
         self.expires.set(remaining_s(follower.release, follower.clock()))
+        self.engine.clear()
+        if model:
+            self.engine.labels(**self._labels, engine=model.engine).set(1)
+        self.instead.set(model is not None and model.instead is not None)
         self.alarm.set(follower.alarm is not None)
         self.unverified.set(follower.unverified)
         self.reachable.set(lake.reachable)

@@ -23,7 +23,7 @@ IDENTITY_NOTES = {
 class ReleasedModel:
     """One release of one package: its bytes verified, warmed up on its sealed samples to the bit.
 
-    `source` is where they were read: in the lake, or in its local copy.
+    `source` is where they were read: in the lake, or in its local copy. `instead` says why its engine is not the approved one.
     """
 
     def __init__(self, release: Release, package: Package, schema: InputSchema, source: Source = "lake") -> None:
@@ -33,7 +33,8 @@ class ReleasedModel:
         self.decoder = Decoder(schema)
         self.name = schema.use_case
         self._manifest = package.manifest
-        self._engine = package.engine()
+        loaded = package.load()
+        self._engine, self.instead = loaded.engine, loaded.instead
         self._row = _row_reader(package.manifest.features)
 
     @classmethod
@@ -76,6 +77,7 @@ class ReleasedModel:
             release_seq=release.seq,
             package_digest=release.package_digest,
             engine=self._engine.name,
+            engine_note=self.instead,
             approver=release.approver,
             approvers=list(release.approvers),
             identity=release.identity,

@@ -137,6 +137,7 @@ def manifest(dataset_version: int) -> Manifest:
         candidate="catboost",
         task="binary",
         engine="catboost",
+        reference="catboost",
         features=FEATURES,
         categories={},
         seed=0,

@@ -155,6 +155,7 @@ def manifest(**changes: Any) -> Manifest:
         "candidate": "small_trees",
         "task": "binary",
         "engine": "catboost",
+        "reference": "catboost",
         "features": ("depot", "carrier", "weight_kg", "express"),
         "categories": {"depot": ("harbour", "north", "south"), "carrier": ("bike", "van")},
         "seed": 7,

@@ -89,7 +89,7 @@ class Approver:
     def seal(self, toy: Toy) -> str:
         """Seal the toy; returns its package's digest."""
         categories = {"depot": ("harbour", "north", "south"), "carrier": ("bike", "van")}
-        facts = msgspec.structs.replace(manifest(dataset_version=1), seed=toy.seed, categories=categories)
+        facts = msgspec.structs.replace(manifest(dataset_version=1), seed=toy.seed, engine="lignum", categories=categories)
         samples = [("north", "van", 12.5, 40.25, 3, False), ("south", None, 900.0, None, None, True)]
         digest = seal(self.store, facts, toy.model, samples).digest
         self.toys[digest] = toy

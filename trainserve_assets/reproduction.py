@@ -138,17 +138,17 @@ def train_again(manifest: Manifest, rows: Examples) -> Package:
     trained = train(cast("Trainer", manifest.trainer), lesson, parameters, manifest.seed)
     made = msgspec.structs.replace(
         manifest,
-        engine=trained.engine,
+        reference=trained.engine,
         categories=dict(lesson.categories),
         training_parameters=trained.parameters,
         dataset_digest=rows.digest,
     )
-    return packed(trained, made, rows.known, rows.holdout)
+    return packed(trained, made, [manifest.engine], rows.known, rows.holdout).package
 
 
 def compare(package: Package, again: Package, rows: Examples) -> Comparison:
     """What differs. A CatBoost package has to have the same digest, one of scikit-learn the same answers to the bit."""
-    engine = again.engine()
+    engine = again.load().engine
     different_samples = sum(exact(engine.scores([sample.row])[0]) != sample.scores for sample in package.samples)
     different_rows = 0 if again.digest == package.digest else _different_rows(package, again, rows.holdout)
     differences = [*_manifest_differences(package.manifest, again.manifest)]
@@ -158,7 +158,7 @@ def compare(package: Package, again: Package, rows: Examples) -> Comparison:
         differences.append(f"{different_samples} of {len(package.samples)} sealed samples are answered otherwise")
     if different_rows:
         differences.append(f"{different_rows:,} of {rows.holdout.height:,} rows of the holdout are answered otherwise")
-    if package.manifest.engine in _REPEATS_BYTES:
+    if package.manifest.reference in _REPEATS_BYTES:
         names = sorted(package.files.keys() | again.files.keys())
         differences += [f"{name} has other bytes" for name in names if package.files.get(name) != again.files.get(name)]
     return Comparison(
@@ -200,7 +200,7 @@ def _short(revision: str) -> str:
 
 def _different_rows(package: Package, again: Package, holdout: pl.DataFrame) -> int:
     """How many rows the two models answer otherwise."""
-    then, now = package.engine(), again.engine()
+    then, now = package.load().engine, again.load().engine
     different = 0
     for part in holdout.iter_slices(_CHUNK):
         scores = (

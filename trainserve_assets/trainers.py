@@ -119,8 +119,7 @@ def _linear(lesson: Lesson, last: Any, parameters: dict[str, Any]) -> Trained:
 
 
 def _sklearn(lesson: Lesson, model: Any, parameters: dict[str, Any]) -> Trained:
-    def matrix(rows: Sequence[Row]) -> npt.NDArray[np.float64]:
-        return sklearn_engine.prepare(rows, lesson.features, lesson.categories)
+    matrix = sklearn_engine.MatrixCoder(lesson.features, lesson.categories)
 
     def predict(rows: Sequence[Row]) -> list[list[float]]:
         if lesson.task == "regression":

@@ -14,6 +14,7 @@ from lake.tables import TABLES
 
 Trainer = Literal["catboost", "hist_gradient_boosting", "logistic_regression", "linear_regression"]
 Period = Literal["week", "month", "quarter"]
+EngineChoice = Literal["fastest", "reference"]
 
 
 def check_day(setting: str, day: str) -> None:
@@ -126,6 +127,9 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
 
     Evidence is given by `slices` (fields) and by `period`. `forbidden` names fields or columns of the source that are
     known only after the prediction: no model may use them. `next_review` is a day, as 2014-01-01.
+
+    `engine` says what answers: the `fastest` that was proven to give the trained model's bits, or that model's own library,
+    the `reference`.
     """
 
     name: str
@@ -143,6 +147,7 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
     period: Period = "month"
     forbidden: tuple[str, ...] = ()
     invariances: tuple[Invariance, ...] = ()
+    engine: EngineChoice = "fastest"
     budget: Budget = Budget()
     cost: Cost | None = None
     intended_use: str = ""

@@ -1,20 +1,25 @@
-"""Engines: what runs a model, and how its files are written and read. Heavy imports stay inside the engines.
+"""Engines: what runs a model. Heavy imports stay inside them.
 
-An engine is one module with `NAME`, `FILE`, `save(model) -> bytes` and `load(data, manifest) -> Engine`; a writer and
-its reader so stand together. `ENGINES` is the only list of them.
+An engine is a module, named in the entry-point group `trainserve.engines`, so that others can bring theirs. Two kinds:
+a *reference* is the trained model's own library, which writes the model's native file and reads it; a *translation* runs
+the models of references by other means, and is used only where it was proven to give the same bits.
 """
 
-import importlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from lake.errors import SettingError
 
 if TYPE_CHECKING:
     from lake.package import Manifest
 
+GROUP = "trainserve.engines"
+
 # One row of features, in the order of the manifest's `features`.
 Row = Sequence[Any]
+# The values of the numbers in a row at which a model's answer may change, by the position in the row.
+Borders = Mapping[int, Sequence[float]]
 
 
 class Engine(Protocol):
@@ -27,8 +32,27 @@ class Engine(Protocol):
         ...
 
 
+class ReferenceEngine(Engine, Protocol):
+    """A model in the hands of the library that trained it."""
+
+    def borders(self) -> Borders:
+        """Where the numbers of a row are split; empty for a model without splits."""
+        ...
+
+
 class EngineModule(Protocol):
     """The module of an engine."""
+
+    NAME: str
+
+    def load(self, files: Mapping[str, bytes], manifest: "Manifest") -> Engine:
+        """The model from just these bytes of its package: nothing is read again from disk."""
+        ...
+
+
+@runtime_checkable
+class Reference(Protocol):
+    """The module of an engine that is the trained model's own library; `FILE` is its native file."""
 
     NAME: str
     FILE: str
@@ -37,16 +61,46 @@ class EngineModule(Protocol):
         """The model's bytes in its native format."""
         ...
 
-    def load(self, data: bytes, manifest: "Manifest") -> Engine:
-        """The model from just these bytes: nothing is read again from disk."""
+    def load(self, files: Mapping[str, bytes], manifest: "Manifest") -> ReferenceEngine:
+        """See `EngineModule.load`."""
         ...
 
 
-ENGINES = {"catboost": "lake.engines.catboost", "sklearn": "lake.engines.sklearn"}
+@runtime_checkable
+class Translation(Protocol):
+    """The module of an engine that runs what others trained."""
+
+    NAME: str
+
+    def translate(self, model: object, manifest: "Manifest") -> dict[str, bytes]:
+        """The files that a package needs beside the native one. Raises Untranslatable."""
+        ...
+
+    def load(self, files: Mapping[str, bytes], manifest: "Manifest") -> Engine:
+        """See `EngineModule.load`."""
+        ...
+
+
+class Untranslatable(Exception):
+    """A model that an engine cannot run; says why."""
 
 
 def engine_module(name: str) -> EngineModule:
-    """The module of the engine of this name. Raises SettingError."""
-    if name not in ENGINES:
-        raise SettingError("engine", name, f"one of {sorted(ENGINES)}")
-    return cast("EngineModule", importlib.import_module(ENGINES[name]))
+    """The module of the engine of this name. Raises SettingError, naming those that are installed."""
+    found = entry_points(group=GROUP, name=name)
+    if not found:
+        raise SettingError("engine", name, f"one of {sorted(entry_points(group=GROUP).names)}")
+    return cast("EngineModule", next(iter(found)).load())
+
+
+def reference(name: str) -> Reference:
+    """The module of a reference engine. Raises SettingError."""
+    module = engine_module(name)
+    if not isinstance(module, Reference):
+        raise SettingError("engine", name, "the own engine of a trained model, which writes its native file")
+    return module
+
+
+def translations() -> list[str]:
+    """The names of all engines that run what others trained. Raises ImportError where one is half installed."""
+    return [name for name in sorted(entry_points(group=GROUP).names) if isinstance(engine_module(name), Translation)]

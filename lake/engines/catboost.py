@@ -2,13 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from lake.engines import Row
+from lake.engines import Borders, Row
 
 if TYPE_CHECKING:
     from lake.package import Manifest
@@ -55,6 +55,10 @@ class CatBoostEngine:
             return [[positive] for _, positive in probabilities]
         return list(probabilities)
 
+    def borders(self) -> Borders:
+        """See `ReferenceEngine.borders`."""
+        return self._model.get_borders()  # type: ignore[no-any-return]
+
 
 def _forget_parameters(model: Any) -> None:
     """Leave a loaded model the one training parameter that it answers by: it parses them all for every prediction."""
@@ -83,6 +87,6 @@ def save(model: Any) -> bytes:
         return path.read_bytes()
 
 
-def load(data: bytes, manifest: "Manifest") -> CatBoostEngine:
+def load(files: Mapping[str, bytes], manifest: "Manifest") -> CatBoostEngine:
     """The engine from the very bytes that were verified."""
-    return CatBoostEngine(data, manifest)
+    return CatBoostEngine(files[FILE], manifest)

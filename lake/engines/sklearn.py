@@ -4,6 +4,7 @@ A pipeline takes one float64 matrix: a category is its position in the manifest'
 the pipeline itself says which columns are categories. No frame is built to answer a row.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lake.engines import Row
+from lake.engines import Borders, Row
+from lake.engines.boosted_trees import is_boosted, split_borders
 from lake.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -39,16 +41,24 @@ def wait_passively() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def prepare(rows: Sequence[Row], features: Sequence[str], categories: Mapping[str, Sequence[str]]) -> npt.NDArray[np.float64]:
-    """Rows as a matrix of shape (rows, features)."""
-    matrix = np.empty((len(rows), len(features)), dtype=np.float64)
-    for position, (name, column) in enumerate(zip(features, zip(*rows, strict=True), strict=True)):
-        if name in categories:
-            codes = {category: float(code) for code, category in enumerate(categories[name])}
-            matrix[:, position] = [codes.get(value, np.nan) for value in column]
-        else:
-            matrix[:, position] = [np.nan if value is None else value for value in column]
-    return matrix
+class MatrixCoder:
+    """Makes rows a matrix of shape (rows, features): a category is its position in its list, `missing` if null or unknown."""
+
+    def __init__(self, features: Sequence[str], categories: Mapping[str, Sequence[str]], missing: float = math.nan) -> None:
+        self._missing = missing
+        self._codes = [
+            (position, {category: float(code) for code, category in enumerate(categories[name])})
+            for position, name in enumerate(features)
+            if name in categories
+        ]
+
+    def __call__(self, rows: Sequence[Row]) -> npt.NDArray[np.float64]:
+        """The matrix; a null number is NaN."""
+        coded = [list(row) for row in rows]
+        for position, codes in self._codes:
+            for row in coded:
+                row[position] = codes.get(row[position], self._missing)
+        return np.array(coded, dtype=np.float64)
 
 
 class SklearnEngine:
@@ -64,19 +74,22 @@ class SklearnEngine:
         if untrusted:
             raise VerificationError(f"the types inside {FILE}", ", ".join(sorted(untrusted)), "only types on the fixed list")
         self._model: Any = skops.io.loads(data, trusted=list(TRUSTED))
-        self._features = manifest.features
-        self._categories = manifest.categories
+        self._prepare = MatrixCoder(manifest.features, manifest.categories)
         self._task = manifest.task
 
     def scores(self, rows: Sequence[Row]) -> list[list[float]]:
         """See `Engine.scores`."""
-        matrix = prepare(rows, self._features, self._categories)
+        matrix = self._prepare(rows)
         if self._task == "regression":
             return [[value] for value in self._model.predict(matrix).tolist()]
         probabilities = self._model.predict_proba(matrix).tolist()
         if self._task == "binary":
             return [[positive] for _, positive in probabilities]
         return list(probabilities)
+
+    def borders(self) -> Borders:
+        """See `ReferenceEngine.borders`."""
+        return split_borders(self._model) if is_boosted(self._model) else {}
 
 
 def save(model: object) -> bytes:
@@ -86,6 +99,6 @@ def save(model: object) -> bytes:
     return bytes(skops.io.dumps(model))
 
 
-def load(data: bytes, manifest: "Manifest") -> SklearnEngine:
+def load(files: Mapping[str, bytes], manifest: "Manifest") -> SklearnEngine:
     """The engine from the very bytes that were verified."""
-    return SklearnEngine(data, manifest)
+    return SklearnEngine(files[FILE], manifest)

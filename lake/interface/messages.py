@@ -102,7 +102,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /models/{name}`: what is served, on whose word, until when, and an example to try.
 
     `identity` is "signed" or "claimed", and `identity_note` says what that means; `notice` says that the release expires
-    soon, or has.
+    soon, or has. `engine` answers, and `engine_note` says why it is not the one that was approved.
     """
 
     name: str
@@ -112,6 +112,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     release_seq: int
     package_digest: str
     engine: str
+    engine_note: str | None = None
     approver: str
     approvers: list[str] = []
     identity: str

@@ -139,7 +139,7 @@ class Judge:
         scored = [record for record in records if record.scores is not None and record.features is not None]
         if not scored:
             raise _Open(f"None were given: the request was {records[0].outcome}, with status {records[0].status}.")
-        found = package.engine().scores([tuple(record.features.get(name) for name in features) for record in scored])
+        found = package.load().engine.scores([tuple(record.features.get(name) for name in features) for record in scored])
         for record, scores in zip(scored, found, strict=True):
             if exact(scores) != exact(record.scores or ()):
                 raise VerificationError(f"the scores of row {record.row}", str(record.scores), f"{scores}, as computed again")

@@ -58,7 +58,7 @@ def test_scores_are_those_of_the_trained_model(loss: str, task: Task, parameters
     truth = model.predict(pool, prediction_type=kind).tolist()
     expected = truth if task == "multiclass" else [[one[1] if task == "binary" else one] for one in truth]
 
-    loaded = engine.load(engine.save(model), facts)
+    loaded = engine.load({engine.FILE: engine.save(model)}, facts)
 
     assert loaded.scores(rows(200)) == expected
     assert [loaded.scores([row])[0] for row in rows(200)] == expected

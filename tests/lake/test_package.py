@@ -48,7 +48,7 @@ def test_a_sealed_package_is_opened_with_its_manifest_and_answers_as_the_model_d
 
     assert package.manifest == manifest()
     assert sorted(package.files) == [MANIFEST, MODEL, SAMPLES]
-    scores = package.engine().scores(ROWS)
+    scores = package.load().engine.scores(ROWS)
     expected = model().predict_proba([["" if value is None else value for value in map(as_trained, row)] for row in ROWS])
     assert [score for [score] in scores] == expected[:, 1].tolist()
 
@@ -159,7 +159,7 @@ def test_a_model_that_differs_from_a_sealed_sample_by_one_bit_is_not_loaded(stor
     digest = placed(store, {**package.files, SAMPLES: canonical(samples)})
 
     with pytest.raises(VerificationError, match="a sealed sample of package"):
-        open_package(store, USE_CASE, digest).engine()
+        open_package(store, USE_CASE, digest).load()
 
 
 def test_a_package_without_samples_cannot_be_sealed(store: DocumentStore) -> None:
@@ -175,8 +175,20 @@ def test_what_a_crash_left_half_sealed_is_completed_by_sealing_again(home: Home,
     assert open_package(store, USE_CASE, package.digest).samples == package.samples
 
 
-def test_an_unknown_engine_is_named(store: DocumentStore) -> None:
+def test_where_an_engine_cannot_be_had_the_trained_models_own_answers_and_it_is_said(store: DocumentStore) -> None:
     digest = placed(store, {**sealed(store).files, MANIFEST: canonical(manifest(engine="onnx"))})
 
+    loaded = open_package(store, USE_CASE, digest).load()
+
+    assert loaded.engine.name == "catboost"
+    assert loaded.engine.scores(ROWS) == sealed(store).load().engine.scores(ROWS)
+    assert loaded.instead == (
+        "catboost answers in the place of onnx: engine is 'onnx', expected one of ['catboost', 'lignum', 'sklearn']"
+    )
+
+
+def test_a_model_whose_own_engine_is_unknown_is_not_loaded(store: DocumentStore) -> None:
+    digest = placed(store, {**sealed(store).files, MANIFEST: canonical(manifest(engine="onnx", reference="onnx"))})
+
     with pytest.raises(SettingError, match=r"engine is 'onnx', expected one of \['catboost'"):
-        open_package(store, USE_CASE, digest).engine()
+        open_package(store, USE_CASE, digest).load()

@@ -1,5 +1,7 @@
 """What a predictor tells those who run it, and clients of the Open Inference Protocol that ask before they send."""
 
+import sys
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -57,6 +59,19 @@ def test_an_alarm_is_a_metric_too(home: Home, approver: Approver) -> None:
         assert client.get("/health/ready").json()["package_digest"] == digest
 
 
+def test_where_an_engine_is_not_installed_the_models_own_answers_and_all_are_told(
+    home: Home, approver: Approver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approver.release(toy())
+    monkeypatch.setitem(sys.modules, "lignum", None)
+    with Client(create_app(home, USE_CASE, "champion")) as client:
+        assert client.post(PREDICT, content=records_body(*varied(3))).json()["provenance"]["engine"] == "catboost"
+        note = client.get(f"/models/{USE_CASE}").json()["engine_note"]
+        assert note.startswith("catboost answers in the place of lignum: import of lignum halted")
+        assert metric(client, "trainserve_predictor_engine", engine="catboost") == 1
+        assert metric(client, "trainserve_predictor_engine_instead") == 1
+
+
 def test_readiness_names_the_release(client: Client) -> None:
     ready = client.get("/health/ready").json()
 
@@ -93,7 +108,7 @@ def test_a_client_of_the_protocol_can_build_its_request_from_the_metadata(client
 
     assert [one["name"] for one in metadata["inputs"]] == list(parcel_schema().names)
     assert all(one["shape"] == [-1] for one in metadata["inputs"])
-    assert (metadata["name"], metadata["platform"], len(metadata["versions"])) == (USE_CASE, "catboost", 1)
+    assert (metadata["name"], metadata["platform"], len(metadata["versions"])) == (USE_CASE, "lignum", 1)
     answer = client.post(INFER, json={"inputs": inputs}).json()
     [promised], [given] = metadata["outputs"], answer["outputs"]
     assert (given["name"], given["datatype"]) == (promised["name"], promised["datatype"])

@@ -88,7 +88,7 @@ def test_an_answer_says_who_gave_it_and_echoes_the_clients_id(client: Client) ->
         "role": "champion",
         "release_seq": 1,
         "package_digest": release["package_digest"],
-        "engine": "catboost",
+        "engine": "lignum",
     }
 
 

@@ -19,7 +19,7 @@ from tests.approvers import ADA, policy
 from tests.parcel_training import Platform, failures, parcel_use_case
 from trainserve_assets.approval.draft import Request
 from trainserve_assets.evidence import judge
-from trainserve_assets.evidence.holdout import load, read_holdout, score
+from trainserve_assets.evidence.holdout import read_holdout, score
 from trainserve_assets.metrics import measure
 from trainserve_assets.report import evaluation_page, evaluation_summary, release_block
 from trainserve_assets.training import read_note
@@ -41,7 +41,7 @@ def test_figures_are_those_of_the_packages_own_answers_on_the_holdout(platform: 
     holdout = platform.lake.table(platform.use_case.name, DATASET).scan().filter(split="holdout").collect()
     digest = read_note(platform.lake.store, platform.use_case.name, "boosting").package_digest
     package = open_package(platform.lake.store, platform.use_case.name, digest)
-    scores = score(load(package), package.manifest.features, holdout)
+    scores = score(package.as_named(), package.manifest.features, holdout)
     found = evaluations(platform)["boosting"].find("auc")
     assert found is not None
     assert found.value == pytest.approx(roc_auc_score(holdout["label"].to_numpy(), scores[:, 0]))

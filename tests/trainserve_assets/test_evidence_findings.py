@@ -16,7 +16,7 @@ from tests.parcel_training import HISTORY_DAYS, HISTORY_FROM, Platform, parcel_u
 from trainserve_assets.evidence import judge
 from trainserve_assets.evidence.behaviour import behaviour_findings
 from trainserve_assets.evidence.engine import ask_alone, budget_findings, engine_findings
-from trainserve_assets.evidence.holdout import Holdout, load, read_holdout
+from trainserve_assets.evidence.holdout import Holdout, read_holdout
 from trainserve_assets.evidence.importances import importances
 from trainserve_assets.evidence.leakage import alone, leakage_findings, random_split_gap
 from trainserve_assets.examples import rows_of
@@ -129,7 +129,7 @@ def test_a_score_that_an_irrelevant_field_moves_fails(platform: Platform) -> Non
         Invariance(field="parcel_id"),
     )
     package = package_of(platform, "trees")
-    findings = behaviour_findings(parcel_use_case(invariances=moved), package.manifest, load(package), holdout_of(platform))
+    findings = behaviour_findings(parcel_use_case(invariances=moved), package.manifest, package.as_named(), holdout_of(platform))
     assert list(failed(findings)) == ["another weight_kg moves no score by more than 0.01"]
     assert findings[-1].found == "the model does not use it"
 
@@ -152,7 +152,8 @@ def test_an_engine_that_does_not_answer_every_row_is_found_out(platform: Platfor
 def test_each_way_to_ask_oddly_is_tried(platform: Platform) -> None:
     package = package_of(platform, "boosting")
     findings = {
-        one.claim: one.n for one in behaviour_findings(platform.use_case, package.manifest, load(package), holdout_of(platform))
+        one.claim: one.n
+        for one in behaviour_findings(platform.use_case, package.manifest, package.as_named(), holdout_of(platform))
     }
     assert findings == {
         "the rows of the holdout are answered": 200,
@@ -164,13 +165,13 @@ def test_each_way_to_ask_oddly_is_tried(platform: Platform) -> None:
 
 def test_a_package_whose_sealed_predictions_are_not_its_engines_fails(platform: Platform) -> None:
     package = package_of(platform, "trees")
-    engine = load(package)
+    engine = package.as_named()
     asked = ask_alone(engine, rows_of(holdout_of(platform).spread(20), package.manifest.features))
-    assert not failed(engine_findings(package, engine, asked))
+    assert not failed(engine_findings(package, engine, asked, asked.rows))
 
     first, *others = package.samples
     forged = msgspec.structs.replace(package, samples=(msgspec.structs.replace(first, scores=("0x1.0p-1",)), *others))
-    found = failed(engine_findings(forged, engine, asked))
+    found = failed(engine_findings(forged, engine, asked, asked.rows))
     assert found == {
         "the sealed predictions of the trained model are given bit for bit": f"1 of {len(package.samples)} answers differ"
     }
@@ -180,7 +181,7 @@ def test_an_engine_that_answers_a_batch_otherwise_fails(platform: Platform) -> N
     package, engine = package_of(platform, "trees"), OddEngine(in_batch=2**-53)
     asked = ask_alone(engine, rows_of(holdout_of(platform).spread(20), FEATURES))
     assert (
-        failed(engine_findings(package, engine, asked))["a row alone is answered as in a batch, bit for bit"]
+        failed(engine_findings(package, engine, asked, asked.rows))["a row alone is answered as in a batch, bit for bit"]
         == "20 of 20 answers differ"
     )
 
@@ -189,17 +190,17 @@ def test_a_package_over_its_budget_fails_and_the_document_does_not_depend_on_the
     package = package_of(platform, "trees")
     rows = rows_of(holdout_of(platform).spread(10), package.manifest.features)
     once, again = (
-        budget_findings(package, ask_alone(load(package), rows), Budget(latency_us=0, package_bytes=1)) for _ in range(2)
+        budget_findings(package, ask_alone(package.as_named(), rows), Budget(latency_us=0, package_bytes=1)) for _ in range(2)
     )
     assert once == again
     assert list(failed(once)) == ["one row is answered within 0 us", "the package has at most 1 bytes"]
-    assert not failed(budget_findings(package, ask_alone(load(package), rows), Budget()))
+    assert not failed(budget_findings(package, ask_alone(package.as_named(), rows), Budget()))
 
 
 @pytest.mark.parametrize("candidate", ["trees", "boosting", "line"])
 def test_importances_are_shares_and_the_weight_has_the_most(platform: Platform, candidate: str) -> None:
     package = package_of(platform, candidate)
-    shares = importances(package, load(package), holdout_of(platform))
+    shares = importances(package, package.as_named(), holdout_of(platform))
     assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
     assert max(shares, key=lambda name: shares[name]) == "weight_kg"
     assert shares["weight_kg"] > 0.5
@@ -212,7 +213,7 @@ def test_the_champions_importances_stand_beside_the_candidates(platform: Platfor
     champion = package_of(platform, "boosting")
     assert found.champion_digest == champion.digest
     assert {one.name: one.champion_importance for one in found.features} == importances(
-        champion, load(champion), holdout_of(platform)
+        champion, champion.as_named(), holdout_of(platform)
     )
 
 

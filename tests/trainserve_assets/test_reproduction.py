@@ -84,8 +84,8 @@ def test_a_parameter_that_is_a_whole_fraction_stays_one(platform: Platform) -> N
     """Of all features, 1.0 of them; scikit-learn takes no 1 for it."""
     parameters = {"max_iter": 5, "max_leaf_nodes": 4, "max_features": 1.0}
     candidate = Candidate(name="boosting", trainer="hist_gradient_boosting", parameters=parameters)
-    package, _ = train_candidate(platform.lake.store, platform.lake.table(USE_CASE, DATASET), platform.use_case, candidate)
-    assert reproduce(package.digest) == 0
+    made, _ = train_candidate(platform.lake.store, platform.lake.table(USE_CASE, DATASET), platform.use_case, candidate)
+    assert reproduce(made.package.digest) == 0
 
 
 def parcels_in_classes() -> pl.LazyFrame:

@@ -38,7 +38,8 @@ def test_training_again_gives_the_same_catboost_package_and_the_same_sklearn_ans
     rows = [sample.row for sample in open_package(platform.lake.store, platform.use_case.name, before["boosting"]).samples]
     for name in ("boosting", "line"):
         first, second = (
-            open_package(platform.lake.store, platform.use_case.name, one[name]).engine().scores(rows) for one in (before, after)
+            open_package(platform.lake.store, platform.use_case.name, one[name]).load().engine.scores(rows)
+            for one in (before, after)
         )
         assert first == second
 

@@ -30,7 +30,8 @@ def _candidate_asset(use_case: UseCase, candidate: Candidate) -> dg.AssetsDefini
         description=f"A model nobody has released: {candidate.trainer}, trained on the split `train`, as a sealed package.",
     )
     def candidate_model(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
-        package, lesson = train_candidate(lake.store, lake.table(use_case.name, DATASET), use_case, candidate)
+        made, lesson = train_candidate(lake.store, lake.table(use_case.name, DATASET), use_case, candidate)
+        package = made.package
         note = Note(
             candidate=candidate.name,
             package_digest=package.digest,
@@ -44,6 +45,8 @@ def _candidate_asset(use_case: UseCase, candidate: Candidate) -> dg.AssetsDefini
                 "training_rows": note.training_rows,
                 "dataset_version": package.manifest.dataset_version,
                 "package_bytes": sum(map(len, package.files.values())),
+                "engine": package.manifest.engine,
+                **{f"not_{name}": f"not its engine: {why}" for name, why in made.passed_over.items()},
                 "manifest": dg.MetadataValue.json(msgspec.to_builtins(package.manifest)),
             },
             data_version=dg.DataVersion(package.digest),

@@ -9,6 +9,7 @@ import msgspec
 from lake.engines import Engine, Row
 from lake.evaluation import Finding
 from lake.package import Package
+from trainserve_assets.parity import differing, edge_rows
 from trainserve_assets.use_case import Budget
 
 MOST_ROWS = 100
@@ -38,14 +39,24 @@ def ask_alone(engine: Engine, rows: Sequence[Row]) -> AskedAlone:
     return AskedAlone(rows=rows, scores=scores, latency_us=best * 1e6)
 
 
-def engine_findings(package: Package, engine: Engine, alone: AskedAlone) -> list[Finding]:
-    """Whether the engine gives the sealed predictions, and answers rows alone as in a batch, to the bit."""
+def engine_findings(package: Package, engine: Engine, alone: AskedAlone, holdout: Sequence[Row]) -> list[Finding]:
+    """Whether the engine gives the sealed predictions, and answers rows alone as in a batch, to the bit.
+
+    Where it is not the trained model's own, that one is asked for the holdout and for the rows at the model's edges too.
+    """
     different = sum(tuple(score.hex() for score in engine.scores([sample.row])[0]) != sample.scores for sample in package.samples)
     apart = sum(one != other for one, other in zip(alone.scores, engine.scores(alone.rows), strict=True))
-    return [
+    findings = [
         _finding("the sealed predictions of the trained model are given bit for bit", different, len(package.samples)),
         _finding("a row alone is answered as in a batch, bit for bit", apart, len(alone.rows)),
     ]
+    manifest = package.manifest
+    if manifest.engine != manifest.reference:
+        reference = package.reference()
+        rows = [*holdout, *edge_rows(holdout, manifest, reference.borders())]
+        claim = f"{manifest.engine} answers the holdout and the edges of the model as {manifest.reference} does, bit for bit"
+        findings.append(_finding(claim, differing(engine, rows, reference.scores(rows)), len(rows)))
+    return findings
 
 
 def budget_findings(package: Package, alone: AskedAlone, budget: Budget) -> list[Finding]:

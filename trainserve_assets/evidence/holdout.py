@@ -6,10 +6,9 @@ import numpy.typing as npt
 import polars as pl
 
 from lake.delta import Table
-from lake.engines import Engine, engine_module
+from lake.engines import Engine
 from lake.errors import SettingError
 from lake.input_schema import InputSchema
-from lake.package import Package
 from trainserve_assets.examples import day_of, read_examples, rows_of
 from trainserve_assets.metrics import Numbers, Sample
 from trainserve_assets.training import numbers
@@ -69,12 +68,6 @@ def read_holdout(dataset: Table, use_case: UseCase) -> Holdout:
         dataset_digest=str(dataset.digest()),
         base=_base(known_labels, schema),
     )
-
-
-def load(package: Package) -> Engine:
-    """The package's engine, not yet held against its sealed samples: whether it gives them is a finding."""
-    module = engine_module(package.manifest.engine)
-    return module.load(package.files[module.FILE], package.manifest)
 
 
 def score(engine: Engine, features: tuple[str, ...], frame: pl.DataFrame) -> Numbers:

@@ -23,7 +23,7 @@ _DIGITS = 6
 def importances(package: Package, engine: Engine, holdout: Holdout) -> dict[str, float]:
     """The share of each feature over at most `MOST_ROWS` rows of the holdout; all 0 for a model that leans on none."""
     positions = spread_positions(holdout.frame.height, MOST_ROWS)
-    if package.manifest.engine == catboost_engine.NAME:
+    if package.manifest.reference == catboost_engine.NAME:
         weights = _shap(package, holdout, positions)
     else:
         weights = _permuted(package, engine, holdout, positions)

@@ -18,7 +18,7 @@ from lake.tables import DATASET, EVALUATION, PREDICTIONS
 from trainserve_assets.evidence.behaviour import behaviour_findings
 from trainserve_assets.evidence.compared import Other, differences
 from trainserve_assets.evidence.engine import MOST_ROWS, ask_alone, budget_findings, engine_findings
-from trainserve_assets.evidence.holdout import Holdout, load, read_holdout, score
+from trainserve_assets.evidence.holdout import Holdout, read_holdout, score
 from trainserve_assets.evidence.importances import importances
 from trainserve_assets.evidence.leakage import alone, leakage_findings, random_split_gap
 from trainserve_assets.evidence.skew import skew
@@ -110,7 +110,7 @@ def _judged(use_case: UseCase, candidate: Candidate, note: Note, scored: _Scored
     findings = (
         *leakage_findings(use_case, manifest.features, holdout, shared.alone),
         *behaviour_findings(use_case, manifest, scored.engine, holdout),
-        *engine_findings(package, scored.engine, alone),
+        *engine_findings(package, scored.engine, alone, rows_of(holdout.frame, manifest.features)),
         *budget_findings(package, alone, use_case.budget),
     )
     features = _features(scored, shared)
@@ -149,7 +149,7 @@ def _judged(use_case: UseCase, candidate: Candidate, note: Note, scored: _Scored
 
 
 def _scored(holdout: Holdout, slices: Slices, package: Package, base: Measured) -> _Scored:
-    engine = load(package)
+    engine = package.as_named()  # whether it gives the sealed scores is a finding
     sample = holdout.sample(score(engine, package.manifest.features, holdout.frame))
     return _Scored(
         package=package,
