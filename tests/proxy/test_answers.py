@@ -63,7 +63,7 @@ def test_a_row_says_what_was_asked_when_and_who_answered(loop: Loop) -> None:
     assert UUID(who["request_id"]).version == 7
     assert (logged.use_case, logged.row, logged.purpose, logged.attempts) == (USE_CASE, 0, "answer", 1)
     assert (logged.arm, logged.role, logged.package_digest) == (who["arm"], who["role"], who["package_digest"])
-    assert (logged.release_seq, logged.engine) == (who["release_seq"], "catboost")
+    assert (logged.release_seq, logged.engine) == (who["release_seq"], "lignum")
     assert logged.rule == ("share" if logged.role == "challenger" else "champion")
     assert logged.parameters_version == 0
     assert logged.event_time_us == epoch_us(datetime(2013, 7, 2, 6, tzinfo=timezone.utc))

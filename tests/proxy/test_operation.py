@@ -70,7 +70,7 @@ def test_the_models_pages_are_the_champions(loop: Loop) -> None:
 
     assert (model["arm"], model["role"], model["approver"]) == ("champion", "champion", "ada")
     assert loop.client.post(PREDICT, json=model["example"]).status_code == 200
-    assert (protocol["platform"], len(protocol["inputs"])) == ("catboost", 8)
+    assert (protocol["platform"], len(protocol["inputs"])) == ("lignum", 8)
     assert loop.client.get(f"/v2/models/{USE_CASE}/ready").status_code == 200
     assert loop.client.get("/v2").json()["name"] == "trainserve-proxy"
 
