@@ -13,7 +13,7 @@ from lake.listener import bind
 
 _FIRST, _EACH_WORKER, _SINGLE = 10_000, 5_000, 1_000
 _WORKERS = 4
-_BESIDE = 101  # the first predictor of `trainserve up` listens so far above the proxy
+_BESIDE = 100  # the shipper and then the predictors of `trainserve up` listen so far above the proxy
 _AROUND = 200  # what is kept for one proxy and its predictors
 
 _worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
@@ -37,7 +37,7 @@ def free_port() -> int:
 
 def proxy_port(predictors: int) -> int:
     """A port for the proxy of `trainserve up` that is free, and whose predictors' are."""
-    beside = (0, *range(_BESIDE, _BESIDE + predictors))
+    beside = (0, *range(_BESIDE, _BESIDE + 1 + predictors))
     return next(port for port in _groups if all(_is_free(port + number) for number in beside))
 
 

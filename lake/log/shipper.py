@@ -101,7 +101,8 @@ class Shipper:
     def run(self, stopped: threading.Event) -> None:
         """Ship until stopped, then once more: often enough for the freshness, and sooner where a commit is full.
 
-        A slot that cannot be shipped is tried again, with growing pauses, and holds up no other.
+        A slot that cannot be shipped is tried again, with growing pauses, and holds up no other. What cannot be shipped
+        at the end stays in the spools, for the next shipper.
         """
         due = 0.0
         while not stopped.is_set():
@@ -114,7 +115,8 @@ class Shipper:
                     log.warning("not shipped, will try again", slot=folder.name, error=str(failure), pause_s=pause_s)
                 due = began + self._pace.pause_s(time.monotonic() - began)
             stopped.wait(min(_LOOK_S, max(_SHORTEST_LOOK_S, due - time.monotonic())))
-        self.ship()
+        for folder, failure in self._round(slots(self._home.spools))[1]:
+            log.warning("not shipped, stays in the spool for the next shipper", slot=folder.name, error=str(failure))
 
     def ship(self) -> int:
         """Ship every closed segment; returns the rows that were new to their tables.

@@ -17,7 +17,8 @@ from lake.release.trust import Trust
 from trainserve_assets.platform.processes import ProcessSpec, trainserve_command
 
 PROJECT = Path(__file__).parents[2]
-FIRST_PREDICTOR_PORT = 8101
+# So far above the proxy listen the shipper, for Prometheus, and the first of the predictors.
+_SHIPPER_ABOVE, _PREDICTORS_ABOVE = 100, 101
 ARMS_FROM_THE_START = ("champion", "challenger")
 _WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
 
@@ -49,6 +50,11 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
         return f"http://{self.host}:{self.dagit_port}"
 
     @property
+    def shipper_metrics_url(self) -> str:
+        """Where Prometheus asks the shipper."""
+        return f"http://{self.host}:{self._shipper_port}/metrics"
+
+    @property
     def read_only_url(self) -> str | None:
         """Where everybody else looks, if there is such a Dagit."""
         return None if self.read_only_port is None else f"http://{self.host}:{self.read_only_port}"
@@ -68,7 +74,8 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
 
     def shipper(self) -> ProcessSpec:
         """The log's shipper."""
-        return ProcessSpec(name="shipper", command=trainserve_command("shipper"), environment=self.home.environment())
+        command = trainserve_command("shipper", "--metrics-host", self.host, "--metrics-port", str(self._shipper_port))
+        return ProcessSpec(name="shipper", command=command, environment=self.home.environment())
 
     @property
     def dagster_environment(self) -> dict[str, str]:
@@ -92,6 +99,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
     def check_ports(self, *, dagit: bool) -> None:
         """Raises SettingError naming the first address that is in use."""
         wanted = [(self.proxy_port, "the proxy (choose another with --proxy-port)")]
+        wanted.append((self._shipper_port, "the shipper's metrics (choose another with --proxy-port, which it follows)"))
         wanted += [
             (self._predictor_port(use_case, arm), f"the predictor of {use_case}/{arm} (stop what listens there)")
             for use_case, arm in self.arms
@@ -147,7 +155,11 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
         return ",".join(f"{use_case}/{arm}={self.predictor_url(use_case, arm)}" for use_case, arm in self.arms)
 
     def _predictor_port(self, use_case: str, arm: str) -> int:
-        return self.proxy_port + FIRST_PREDICTOR_PORT - 8000 + self.arms.index((use_case, arm))
+        return self.proxy_port + _PREDICTORS_ABOVE + self.arms.index((use_case, arm))
+
+    @property
+    def _shipper_port(self) -> int:
+        return self.proxy_port + _SHIPPER_ABOVE
 
 
 def arms_of(home: Home, use_cases: Sequence[str]) -> tuple[tuple[str, str], ...]:

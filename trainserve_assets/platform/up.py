@@ -84,5 +84,6 @@ def addresses(topology: Topology) -> RichTable:
     table.add_row("its API page", f"{topology.proxy_url}/schema")
     for use_case, arm in topology.arms:
         table.add_row(f"predictor {use_case}/{arm}", f"{topology.predictor_url(use_case, arm)}/schema")
+    table.add_row("metrics of the shipper", topology.shipper_metrics_url)
     table.add_row("logs", str(topology.home.logs))
     return table
