@@ -30,7 +30,7 @@ def release_flights(home: Home) -> str:
     frame = examples(flights, read_source(flights))
     dataset.replace(frame, content_digest(frame))
     [candidate] = [one for one in flights.candidates if one.name == CANDIDATE]
-    package, _ = train_candidate(store, dataset, flights, candidate)
+    made, _ = train_candidate(store, dataset, flights, candidate)
     key = PlatformKey.read_or_make(home.keys)
     ledger = Ledger(store, USE_CASE, Trust.in_key(key))
     decision = Decision(
@@ -38,7 +38,7 @@ def release_flights(home: Home) -> str:
         decision="approve",
         role="champion",
         arm="champion",
-        package_digest=package.digest,
+        package_digest=made.package.digest,
         evaluation_id="0" * 64,
         release_standard_digest="0" * 64,
         policy_digest=BUILT_IN.digest,
@@ -48,4 +48,4 @@ def release_flights(home: Home) -> str:
         model_version=CANDIDATE,
     )
     ledger.append(decision, "bench", datetime.now(timezone.utc).isoformat(), key)
-    return package.digest
+    return made.package.digest
