@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import log_overhead, serving, shipper
+from bench import log_overhead, requests, shipper
 from bench.figures import Report, table, write_report
 from bench.load import wrk
 from bench.table import measure as measure_table
@@ -16,7 +16,8 @@ from lake.errors import TrainServeError
 Benchmark = Callable[[Path, int, float, Callable[[str], None]], Report]
 
 BENCHMARKS: dict[str, Benchmark] = {
-    "serving": serving.measure,
+    "predictor": requests.measure_predictor,
+    "proxy": requests.measure_proxy,
     "log_overhead": log_overhead.measure,
     "shipper": shipper.measure,
     "table": measure_table,

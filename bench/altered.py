@@ -40,7 +40,7 @@ def log_nothing() -> None:
     def records(_self: Exchange, *_: Any) -> list[bytes]:
         return []
 
-    GroupCommit.append = append  # type: ignore[method-assign]
+    GroupCommit.append = append  # type: ignore[method-assign,assignment]
     Exchange.records = records  # type: ignore[method-assign,assignment]
 
 
@@ -54,7 +54,7 @@ def slow_down(milliseconds: float) -> None:
 
         return slow
 
-    os.fsync, os.fdatasync = slower(os.fsync), slower(os.fdatasync)
+    os.fsync, os.fdatasync = slower(os.fsync), slower(os.fdatasync)  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

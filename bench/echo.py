@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 import msgspec
-from litestar import Litestar, post
+from litestar import Litestar, get, post
 
 from lake.interface.server import serve
 from lake.listener import bind
@@ -23,5 +23,10 @@ async def echo(data: Body) -> Body:
     return data
 
 
+@get("/ready")
+async def ready() -> None:
+    """That it answers."""
+
+
 if __name__ == "__main__":
-    serve(Litestar([echo], openapi_config=None, logging_config=None), bind("127.0.0.1", int(sys.argv[1]), "the echo"))
+    serve(Litestar([echo, ready], openapi_config=None, logging_config=None), bind("127.0.0.1", int(sys.argv[1]), "the echo"))

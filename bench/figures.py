@@ -11,6 +11,7 @@ from statistics import median
 import msgspec
 from rich.table import Table
 
+from bench.case import Measured
 from bench.load import Load
 from lake.documents import write_file
 
@@ -27,26 +28,31 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figure(Line, frozen=True, kw_only=True):
-    """Medians over the rounds; `ratio` is the median of the requests a second over the reference's in the same round."""
+    """Medians over the rounds.
+
+    `ratios` are, by reference, the medians of the requests a second over the reference's in the same round; `peak_mb` is the
+    greatest memory of each process with its children.
+    """
 
     name: str
     connections: int
-    reference: str
     requests_per_second: float
     p50_ms: float
     p99_ms: float
-    ratio: float
+    ratios: dict[str, float]
+    peak_mb: dict[str, float]
     rounds: list[Load]
 
     def cells(self) -> dict[str, str]:
-        """Requests a second, and latencies."""
+        """Requests a second, also as multiples of others', latencies, and memory."""
         return {
             "what": self.name,
             "connections": str(self.connections),
             "requests/s": f"{self.requests_per_second:,.0f}",
-            "of its echo": "" if self.name == self.reference else f"{self.ratio:.2f}",
+            **{f"x {reference}": f"{ratio:.2f}" for reference, ratio in self.ratios.items()},
             "p50 ms": f"{self.p50_ms:.2f}",
             "p99 ms": f"{self.p99_ms:.2f}",
+            "peak MB": " + ".join(f"{peak:.0f}" for peak in self.peak_mb.values()),
         }
 
 
@@ -63,26 +69,32 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     figures: Sequence[Line]
 
 
-def figures(rounds: Sequence[Mapping[tuple[str, int], Load]], references: Mapping[str, str]) -> list[Figure]:
+def figures(rounds: Sequence[Mapping[str, Measured]], references: Sequence[str]) -> list[Figure]:
     """One figure for each case and number of connections, from rounds that each measured all of them."""
-    made = []
-    for name, connections in rounds[0]:
-        loads = [one[name, connections] for one in rounds]
-        bases = [one[references[name], connections] for one in rounds]
-        ratios = [load.requests_per_second / base.requests_per_second for load, base in zip(loads, bases, strict=True)]
-        made.append(
-            Figure(
-                name=name,
-                connections=connections,
-                reference=references[name],
-                requests_per_second=median(load.requests_per_second for load in loads),
-                p50_ms=median(load.p50_ms for load in loads),
-                p99_ms=median(load.p99_ms for load in loads),
-                ratio=median(ratios),
-                rounds=loads,
-            )
-        )
-    return made
+    return [
+        _figure(name, connections, rounds, references)
+        for connections in next(iter(rounds[0].values())).loads
+        for name in rounds[0]
+    ]
+
+
+def _figure(name: str, connections: int, rounds: Sequence[Mapping[str, Measured]], references: Sequence[str]) -> Figure:
+    loads = [one[name].loads[connections] for one in rounds]
+
+    def times(reference: str) -> float:
+        bases = [one[reference].loads[connections] for one in rounds]
+        return median(load.requests_per_second / base.requests_per_second for load, base in zip(loads, bases, strict=True))
+
+    return Figure(
+        name=name,
+        connections=connections,
+        requests_per_second=median(load.requests_per_second for load in loads),
+        p50_ms=median(load.p50_ms for load in loads),
+        p99_ms=median(load.p99_ms for load in loads),
+        ratios={reference: times(reference) for reference in references if reference in rounds[0]},
+        peak_mb={process: median(one[name].peak_mb[process] for one in rounds) for process in rounds[0][name].peak_mb},
+        rounds=loads,
+    )
 
 
 def report(benchmark: str, setup: str, measured: Sequence[Line], libraries: Sequence[str] = LIBRARIES) -> Report:

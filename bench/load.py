@@ -9,6 +9,8 @@ import msgspec
 
 from lake.errors import NotFound, TrainServeError
 
+FULL_SECONDS = 5.0  # of a load; a run whose loads are shorter is a quick one
+
 _SCRIPT = """
 local file = io.open("{body}"); wrk.body = file:read("*a"); file:close()
 wrk.method = "POST"; wrk.headers["content-type"] = "application/json"

@@ -16,6 +16,7 @@ from statistics import median
 import polars as pl
 
 from bench.figures import Line, Report, report
+from bench.load import FULL_SECONDS
 from lake.delta import Table
 from lake.log.maintenance import Upkeep, maintain
 
@@ -24,7 +25,6 @@ MAINTAINED_EVERY = 180  # commits: a quarter of an hour
 COMMITS_OF_A_DAY = 100  # of event time, so that every day has as many rows
 ROWS_OF_A_COMMIT = 200
 FEW, MANY, QUICK = 100, 10_000, 400
-FULL_SECONDS = 5.0  # of a load; a run whose loads are shorter is a quick one
 LOOKS_OF_A_ROUND = 7
 LIBRARIES = ("deltalake", "polars")
 _FIRST_DAY = date(2026, 1, 1)

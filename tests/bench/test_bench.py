@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 
 from bench import table
+from bench.case import Measured
 from bench.figures import figures
 from bench.load import Load
-from bench.serving import CONNECTIONS, REFERENCES
+from bench.requests import CONNECTIONS, ECHO, PREDICTOR, PROXY
 from lake.delta import Table
 
 ROOT = Path(__file__).parents[2]
 
 
-def load(requests_per_second: float, p50_ms: float = 1.0, p99_ms: float = 2.0) -> Load:
-    return Load(requests_per_second=requests_per_second, p50_ms=p50_ms, p99_ms=p99_ms)
+def measured(requests_per_second: float, p50_ms: float = 1.0, peak_mb: float = 80.0) -> Measured:
+    load = Load(requests_per_second=requests_per_second, p50_ms=p50_ms, p99_ms=2.0)
+    return Measured(loads={1: load}, peak_mb={"server": peak_mb})
 
 
 def bench(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -30,15 +32,16 @@ def bench(*arguments: str, path: str | None = None) -> subprocess.CompletedProce
 
 def test_a_figure_is_a_median_and_its_ratio_the_median_of_the_rounds_own() -> None:
     rounds = [
-        {("echo", 1): load(100.0), ("server", 1): load(50.0, p50_ms=1.0)},
-        {("echo", 1): load(200.0), ("server", 1): load(160.0, p50_ms=3.0)},  # a machine that was twice as fast for a while
-        {("echo", 1): load(100.0), ("server", 1): load(60.0, p50_ms=2.0)},
+        {"echo": measured(100.0), "server": measured(50.0, p50_ms=1.0)},
+        {"echo": measured(200.0), "server": measured(160.0, p50_ms=3.0, peak_mb=90.0)},  # a machine that was twice as fast
+        {"echo": measured(100.0), "server": measured(60.0, p50_ms=2.0)},
     ]
-    echo, server = figures(rounds, {"echo": "echo", "server": "echo"})
+    echo, server = figures(rounds, ["echo"])
 
-    assert (echo.requests_per_second, echo.ratio) == (100.0, 1.0)
-    assert (server.requests_per_second, server.ratio, server.p50_ms) == (60.0, 0.6, 2.0)
-    assert server.rounds == [one["server", 1] for one in rounds]
+    assert (echo.requests_per_second, echo.ratios) == (100.0, {"echo": 1.0})
+    assert (server.requests_per_second, server.ratios, server.p50_ms) == (60.0, {"echo": 0.6}, 2.0)
+    assert server.peak_mb == {"server": 80.0}
+    assert server.rounds == [one["server"].loads[1] for one in rounds]
 
 
 def test_without_wrk_the_package_is_named(tmp_path: Path) -> None:
@@ -55,10 +58,8 @@ def test_a_quick_run_measures_every_case_and_keeps_no_figures() -> None:
     ended = bench("--quick")
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    for case in REFERENCES:
-        assert re.findall(rf"│ {re.escape(case)} +│ (\d+) ", ended.stdout) == [str(connections) for connections in CONNECTIONS], (
-            case
-        )
+    for case in (ECHO, PREDICTOR, PROXY):
+        assert set(re.findall(rf"│ {re.escape(case)} +│ (\d+) ", ended.stdout)) == {str(number) for number in CONNECTIONS}, case
     assert kept == {path: path.read_bytes() for path in (ROOT / "bench" / "results").glob("*.json")}
 
 

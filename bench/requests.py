@@ -1,0 +1,126 @@
+"""Requests a second and latency of one row a request, beside a bare echo and other servers of the same model.
+
+Two benchmarks. `predictor`: one worker on one core and wrk on another. `proxy`: proxy, predictor and shipper with the
+durable log, nothing pinned, beside others unpinned too. Nothing but what is measured runs meanwhile.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench.case import Case, Measured
+from bench.case import measure as measure_case
+from bench.figures import Report, figures, report
+from bench.load import FULL_SECONDS, pinned
+from bench.peer import BENTOML, FASTAPI, FASTAPI_OURS, MLFLOW, PEERS, Model, is_installed, peer_case, peer_model
+from bench.released import USE_CASE, release_flights
+from lake.documents import DocumentStore
+from lake.home import Home
+from lake.input_schema import read_input_schema
+from lake.interface.documentation import example_record
+from lake.listener import bind
+from lake.package import open_package
+from trainserve_assets.platform.processes import ProcessSpec, trainserve_command
+
+SERVER_CORE, LOAD_CORE = 0, 1
+CONNECTIONS = (32, 1)
+ECHO, PREDICTOR, PROXY = "echo", "predictor", "proxy + predictor + log"
+REFERENCES = {"predictor": (ECHO, FASTAPI, FASTAPI_OURS, MLFLOW), "proxy": (ECHO, FASTAPI, FASTAPI_OURS, BENTOML, MLFLOW)}
+_PREDICT = f"/models/{USE_CASE}/predict"
+
+Say = Callable[[str], None]
+
+
+def measure_predictor(folder: Path, rounds: int, seconds: float, say: Say) -> Report:
+    """The predictor alone, on one core."""
+    flights = Flights(folder, say)
+    prefix = tuple(pinned(SERVER_CORE))
+    ours = [flights.echo(prefix), flights.predictor(prefix)]
+    cases = [*ours, *flights.peers([peer.name for peer in PEERS], seconds, prefix)]
+    setup = f"one flight a request, one worker on one core, {rounds} interleaved rounds of {seconds:g} s, medians"
+    measured = _rounds(cases, folder, rounds, seconds, LOAD_CORE, say)
+    return report("predictor", setup, figures(measured, REFERENCES["predictor"]))
+
+
+def measure_proxy(folder: Path, rounds: int, seconds: float, say: Say) -> Report:
+    """The whole way of a request, with the durable log, on all cores."""
+    flights = Flights(folder, say)
+    cases = [flights.echo(), flights.proxy(), *flights.peers(REFERENCES["proxy"], seconds)]
+    setup = f"one flight a request, nothing pinned, {rounds} interleaved rounds of {seconds:g} s, medians"
+    return report("proxy", setup, figures(_rounds(cases, folder, rounds, seconds, None, say), REFERENCES["proxy"]))
+
+
+def _rounds(
+    cases: Sequence[Case], folder: Path, rounds: int, seconds: float, core: int | None, say: Say
+) -> list[dict[str, Measured]]:
+    measured = []
+    for number in range(rounds):
+        found = {}
+        for case in cases:
+            say(f"round {number + 1} of {rounds}: {case.name}")
+            found[case.name] = measure_case(case, folder, CONNECTIONS, seconds, core, say)
+        measured.append(found)
+    return measured
+
+
+class Flights:
+    """A home with the released flight model, and the cases that serve it."""
+
+    def __init__(self, folder: Path, say: Say) -> None:
+        say("training and releasing the flight model")
+        self.home = Home.at(folder / "home")
+        self.digest = release_flights(self.home)
+        store = DocumentStore(self.home.lake)
+        schema = read_input_schema(store, USE_CASE)
+        self.body = msgspec.json.encode({"records": [example_record(schema)]})
+        self.model: Model = peer_model(folder / "peers", open_package(store, USE_CASE, self.digest), schema)
+        self._ports = free_ports(32)
+
+    def echo(self, prefix: tuple[str, ...] = ()) -> Case:
+        """The bare echo."""
+        port = self._ports[0]
+        address = f"http://127.0.0.1:{port}"
+        spec = ProcessSpec(
+            name="echo", command=(*prefix, sys.executable, "-m", "bench.echo", str(port)), ready_url=f"{address}/ready"
+        )
+        return Case(name=ECHO, specs=(spec,), url=f"{address}/echo", body=self.body)
+
+    def predictor(self, prefix: tuple[str, ...] = ()) -> Case:
+        """The predictor, without a log."""
+        spec = self._server("predictor", self._ports[1], prefix, "predictor", USE_CASE)
+        return Case(name=PREDICTOR, specs=(spec,), url=f"http://127.0.0.1:{self._ports[1]}{_PREDICT}", body=self.body)
+
+    def proxy(self) -> Case:
+        """Proxy, predictor and shipper."""
+        upstream, port = self._ports[1:3]
+        specs = (
+            self._server("predictor", upstream, (), "predictor", USE_CASE),
+            self._server("proxy", port, (), "proxy", PROXY_UPSTREAMS=f"{USE_CASE}/champion=http://127.0.0.1:{upstream}"),
+            ProcessSpec(name="shipper", command=trainserve_command("shipper"), environment=self.home.environment()),
+        )
+        return Case(name=PROXY, specs=specs, url=f"http://127.0.0.1:{port}{_PREDICT}", body=self.body)
+
+    def peers(self, names: Sequence[str], seconds: float, prefix: tuple[str, ...] = ()) -> list[Case]:
+        """The peers of these names; in a quick run those alone that are installed. Each may take the next two ports as well."""
+        chosen = [peer for peer in PEERS if peer.name in names and (seconds >= FULL_SECONDS or is_installed(peer))]
+        ports = self._ports[8::3]
+        return [peer_case(peer, self.model, port, prefix) for peer, port in zip(chosen, ports, strict=False)]
+
+    def _server(self, name: str, port: int, prefix: tuple[str, ...], *arguments: str, **variables: str) -> ProcessSpec:
+        return ProcessSpec(
+            name=name,
+            command=(*prefix, *trainserve_command(*arguments, "--port", str(port))),
+            environment={**self.home.environment(), "OMP_NUM_THREADS": "1", **variables},
+            ready_url=f"http://127.0.0.1:{port}/health/ready",
+        )
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now; all are held until all are found."""
+    listeners = [bind("127.0.0.1", 0, "a benchmark") for _ in range(count)]
+    found = [int(listener.getsockname()[1]) for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return sorted(found)
