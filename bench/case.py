@@ -8,6 +8,7 @@ import msgspec
 
 from bench.load import Load, Unanswered, put_load
 from lake.errors import Unavailable
+from lake.listener import bind
 from trainserve_assets.platform.processes import Processes, ProcessSpec
 
 _READY_WITHIN_S = 90.0
@@ -79,3 +80,12 @@ def _peak_kb(pid: int) -> int:
     except OSError:  # it has ended meanwhile
         return 0
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now; all are held until all are found."""
+    listeners = [bind("127.0.0.1", 0, "a benchmark") for _ in range(count)]
+    found = [int(listener.getsockname()[1]) for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return found

@@ -14,10 +14,11 @@ from statistics import median
 import msgspec
 
 from bench.altered import NO_LOG
+from bench.case import free_ports
 from bench.figures import Line, Report, report
 from bench.load import Load, pinned, put_load
 from bench.released import USE_CASE, release_flights
-from bench.requests import LOAD_CORE, SERVER_CORE, free_ports
+from bench.requests import LOAD_CORE, SERVER_CORE
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import read_input_schema

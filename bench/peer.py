@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from bench.case import Case
+from bench.case import Case, free_ports
 from lake.errors import Unavailable
 from lake.input_schema import InputSchema
 from lake.interface.documentation import example_infer, example_record
@@ -148,9 +148,11 @@ def _mlserver(pool: str) -> tuple[Callable[[Path, Path, int], tuple[str, ...]], 
     def settings(_programs: Path, folder: Path, port: int) -> None:
         here = folder / f"mlserver-{pool}"
         here.mkdir(exist_ok=True)
-        others = {"grpc_port": port + 1, "metrics_port": port + 2, "host": "127.0.0.1", "debug": False}
+        others = dict(zip(("grpc_port", "metrics_port"), free_ports(2), strict=True))
         workers = {} if pool == "defaults" else {"parallel_workers": 0}
-        (here / "settings.json").write_bytes(msgspec.json.encode({"http_port": port, **others, **workers}))
+        (here / "settings.json").write_bytes(
+            msgspec.json.encode({"host": "127.0.0.1", "http_port": port, "debug": False, **others, **workers})
+        )
         described = {"name": "flight", "implementation": "mlserver_app.Flight"}
         (here / "model-settings.json").write_bytes(msgspec.json.encode(described))
 

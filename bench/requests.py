@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.case import Case, Measured
+from bench.case import Case, Measured, free_ports
 from bench.case import measure as measure_case
 from bench.figures import Report, figures, report
 from bench.load import FULL_SECONDS, pinned
@@ -20,7 +20,6 @@ from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import read_input_schema
 from lake.interface.documentation import example_record
-from lake.listener import bind
 from lake.package import open_package
 from trainserve_assets.platform.processes import ProcessSpec, trainserve_command
 
@@ -76,7 +75,7 @@ class Flights:
         schema = read_input_schema(store, USE_CASE)
         self.body = msgspec.json.encode({"records": [example_record(schema)]})
         self.model: Model = peer_model(folder / "peers", open_package(store, USE_CASE, self.digest), schema)
-        self._ports = free_ports(32)
+        self._ports = free_ports(3 + len(PEERS))
 
     def echo(self, prefix: tuple[str, ...] = ()) -> Case:
         """The bare echo."""
@@ -103,10 +102,9 @@ class Flights:
         return Case(name=PROXY, specs=specs, url=f"http://127.0.0.1:{port}{_PREDICT}", body=self.body)
 
     def peers(self, names: Sequence[str], seconds: float, prefix: tuple[str, ...] = ()) -> list[Case]:
-        """The peers of these names; in a quick run those alone that are installed. Each may take the next two ports as well."""
+        """The peers of these names; in a quick run those alone that are installed."""
         chosen = [peer for peer in PEERS if peer.name in names and (seconds >= FULL_SECONDS or is_installed(peer))]
-        ports = self._ports[8::3]
-        return [peer_case(peer, self.model, port, prefix) for peer, port in zip(chosen, ports, strict=False)]
+        return [peer_case(peer, self.model, port, prefix) for peer, port in zip(chosen, self._ports[3:], strict=False)]
 
     def _server(self, name: str, port: int, prefix: tuple[str, ...], *arguments: str, **variables: str) -> ProcessSpec:
         return ProcessSpec(
@@ -115,12 +113,3 @@ class Flights:
             environment={**self.home.environment(), "OMP_NUM_THREADS": "1", **variables},
             ready_url=f"http://127.0.0.1:{port}/health/ready",
         )
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now; all are held until all are found."""
-    listeners = [bind("127.0.0.1", 0, "a benchmark") for _ in range(count)]
-    found = [int(listener.getsockname()[1]) for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return sorted(found)
