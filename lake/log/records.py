@@ -52,7 +52,8 @@ class PredictionRecord(msgspec.Struct, array_like=True, tag=PREDICTIONS, kw_only
     scores: list[float] | None = None
     answer: list[float] | None = None
     upstream_latency_us: int | None = None
-    record_fields: int = 27
+    record_fields: int = 28
+    trace_id: str | None = None
 
 
 class LabelRecord(msgspec.Struct, array_like=True, tag=LABELS, kw_only=True, gc=False):
