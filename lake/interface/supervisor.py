@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import msgspec
 import structlog
@@ -68,7 +67,7 @@ class Supervisor:
             listeners = [door.listener.fileno() for door in self._doors]
             for number in range(1, self._settings.workers + 1):
                 admin = listeners[1] if len(listeners) > 1 else None
-                place = Place(number=number, of=self._settings.workers, folder=Path(folder), listener=listeners[0], admin=admin)
+                place = Place(number=number, of=self._settings.workers, folder=folder, listener=listeners[0], admin=admin)
                 self._children.append(_Child(place, self._start(place), time.monotonic()))
             try:
                 while not _asked_to_stop(_LOOK_S):

@@ -30,7 +30,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     of: int
-    folder: Path
+    folder: str
     listener: int
     admin: int | None = None
 
@@ -42,7 +42,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
     def socket_of(self, number: int) -> Path:
         """Where a worker gives its metrics; the file is there once it answers requests."""
-        return self.folder / f"worker-{number}"
+        return Path(self.folder) / f"worker-{number}"
 
 
 class Worker:
