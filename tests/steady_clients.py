@@ -17,7 +17,7 @@ class SteadyClients:
     without an answer. A client ends when nobody listens any more.
     """
 
-    def __init__(self, url: str, *, kept: int = 6, thinking: int = 3, fresh: int = 4) -> None:
+    def __init__(self, url: str, *, kept: int = 6, thoughts_s: tuple[float, ...] = (0.02, 0.1, 0.3), fresh: int = 4) -> None:
         self.answers: Counter[int] = Counter()
         self.lost: list[str] = []
         self.bodies: list[bytes] = []
@@ -25,7 +25,7 @@ class SteadyClients:
         self._sent = count()
         self._threads = [
             *(threading.Thread(target=self._ask, args=(number, 0.0, False)) for number in range(kept)),
-            *(threading.Thread(target=self._ask, args=(number, 0.02 * (number + 1), False)) for number in range(thinking)),
+            *(threading.Thread(target=self._ask, args=(number, thought_s, False)) for number, thought_s in enumerate(thoughts_s)),
             *(threading.Thread(target=self._ask, args=(number, 0.0, True)) for number in range(fresh)),
         ]
         self._stopped = threading.Event()

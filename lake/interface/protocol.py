@@ -22,7 +22,7 @@ from lake.listener import is_readable
 
 LONGEST_HEAD_BYTES = 64 * 1024
 # A client that sends its next request within so long after its last answer is not cut off by a server that leaves.
-LINGER_S = 0.5
+LINGER_S = 1.0
 
 
 class Connections(ServerState):
