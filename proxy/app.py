@@ -78,7 +78,7 @@ def create_app(
             lifespan=list(lifespan),
             exception_handlers=EXCEPTION_HANDLERS,
             openapi_config=api_documentation(title, release, DESCRIPTION, watch.schemas),
-            request_max_body_size=worker.settings.greatest_body_bytes,
+            request_max_body_size=worker.settings.maximum_bytes,
             logging_config=None,
         )
 

@@ -6,6 +6,7 @@ import msgspec
 
 from lake.decoder import Rows
 from lake.errors import TrainServeError
+from lake.interface.labels import LabelsAccepted, label_records
 from lake.interface.logged import Answer, AnswerLog
 from lake.interface.messages import InterfaceName
 from lake.interface.problems import Refused
@@ -14,7 +15,6 @@ from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
 from lake.log.receipts import with_proof
 from proxy.arms import Arms
-from proxy.labels import LabelsAccepted, label_records
 from proxy.metrics import Metrics
 from proxy.watch import Watch
 

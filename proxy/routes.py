@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.interface.access import Access
 from lake.interface.documentation import answer, problem
+from lake.interface.labels import LabelsAccepted
 from lake.interface.messages import (
     ROUTING_KEY_HEADER,
     InferResponse,
@@ -25,7 +26,6 @@ from lake.interface.worker import Worker
 from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
 from lake.parameters import Parameters
 from proxy.gateway import Gateway
-from proxy.labels import LabelsAccepted
 from proxy.operation import Operation, Readiness
 
 PROBLEMS = {

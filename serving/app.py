@@ -24,7 +24,7 @@ from lake.times import Clock, now_utc
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.prediction import Predictor
-from serving.routes import model_routes, operation_routes, prediction_routes, why_not_ready
+from serving.routes import label_routes, model_routes, operation_routes, prediction_routes, why_not_ready
 from serving.stand_alone import RowKeeper, StandAlone
 
 DESCRIPTION = """Serves one arm of one use case, and only what a person released there.
@@ -36,7 +36,8 @@ LOGGING = """
 
 It stands alone: each answer is written to a durable log before it is sent. The header `trainserve-receipt` says where it
 stands there; a request with the header `trainserve-proof` gets the member `proof` as well: the rows as they were logged, and
-what binds them to a root that the log's key signed."""
+what binds them to a root that the log's key signed. `POST /models/{name}/labels` takes the truth about earlier
+predictions."""
 
 
 def create_app(
@@ -58,10 +59,13 @@ def create_app(
     worker = worker or Worker()
     metrics = Metrics(use_case, arm)
     spool = None if log is None else GroupCommit(Slot.lease(home.spools, log), LogKey.read_or_make(home.keys))
-    follower = Follower(home, use_case, arm, greatest_copy_age_s, clock, None if log is None else RowKeeper(home).prepare)
+    keeper = None if log is None else RowKeeper(home)
+    follower = Follower(home, use_case, arm, greatest_copy_age_s, clock, None if keeper is None else keeper.prepare)
     predictor = Predictor(follower, metrics)
     access = Access(home.credentials) if ask_keys or log is not None else None
-    alone = None if spool is None or access is None else StandAlone(predictor, arm, spool, access, metrics)
+    alone = None
+    if spool is not None and keeper is not None and access is not None:
+        alone = StandAlone(predictor, follower, keeper, spool, access, metrics)
     spool_metrics = None if spool is None else SpoolMetrics(metrics.registry, home, spool)
     release = version("trainserve")
 
@@ -95,7 +99,7 @@ def create_app(
                 DESCRIPTION if log is None else DESCRIPTION + LOGGING,
                 lambda: [model.schema] if (model := follower.current) else [],
             ),
-            request_max_body_size=worker.settings.greatest_body_bytes,
+            request_max_body_size=worker.settings.maximum_bytes,
             logging_config=None,
         )
 
@@ -104,5 +108,6 @@ def create_app(
     if worker.settings.admin_port:
         worker.admin = application(f"operation of {use_case}, {arm}", operation)
         operation = bare_health_routes(lambda: why_not_ready(follower, worker, spool) is None)
-    routes = [*prediction_routes(predictor, alone, access), *model_routes(follower, release), *operation]
+    answering = [*prediction_routes(predictor, alone, access), *([] if alone is None else label_routes(alone))]
+    routes = [*answering, *model_routes(follower, release), *operation]
     return application(f"{use_case}, {arm}", routes, [following])

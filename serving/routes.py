@@ -12,9 +12,11 @@ from lake.copies import LakeStatus, Source
 from lake.errors import NotFound, Unavailable
 from lake.interface.access import Access
 from lake.interface.documentation import answer, problem
+from lake.interface.labels import LabelsAccepted
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
     InferResponse,
+    InterfaceName,
     Liveness,
     ModelMetadata,
     OipModelMetadata,
@@ -57,11 +59,15 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 def prediction_routes(
     predictor: Predictor, alone: StandAlone | None = None, access: Access | None = None
 ) -> list[HTTPRouteHandler]:
-    """The routes that answer requests: logged where the predictor stands alone, else only for known keys if `access` asks."""
+    """The routes that answer requests: `alone` logs them; without it they are for known keys only where `access` asks."""
 
-    def let_in(request: Request[Any, Any, Any]) -> None:
+    async def respond(interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+        if alone is not None:
+            return await alone.respond(interface, name, body, request)
         if access is not None:
             request.scope["state"]["client_id"] = access.client_id(request, "client")
+        scores = await predictor.answer(interface, name, body, request.headers.get(REQUEST_ID_HEADER))
+        return Response(scores, media_type=MediaType.JSON)
 
     @post(
         "/models/{name:str}/predict",
@@ -71,11 +77,7 @@ def prediction_routes(
     )
     async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records."""
-        if alone is not None:
-            return await alone.respond("predict", name, body, request)
-        let_in(request)
-        scores = await predictor.answer("predict", name, body, request.headers.get(REQUEST_ID_HEADER))
-        return Response(scores, media_type=MediaType.JSON)
+        return await respond("predict", name, body, request)
 
     @post(
         "/v2/models/{name:str}/infer",
@@ -85,13 +87,25 @@ def prediction_routes(
     )
     async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score tensors, one for each field (Open Inference Protocol v2)."""
-        if alone is not None:
-            return await alone.respond("infer", name, body, request)
-        let_in(request)
-        scores = await predictor.answer("infer", name, body, request.headers.get(REQUEST_ID_HEADER))
-        return Response(scores, media_type=MediaType.JSON)
+        return await respond("infer", name, body, request)
 
     return [predict, infer]
+
+
+def label_routes(alone: StandAlone) -> list[HTTPRouteHandler]:
+    """The route by which labels come to a predictor that keeps the log."""
+
+    @post(
+        "/models/{name:str}/labels",
+        status_code=202,
+        tags=["labels"],
+        responses={202: answer(LabelsAccepted, "They are logged"), **REFUSALS},
+    )
+    async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Deliver the truth about predictions, one label or many. Of several labels for one prediction the last counts."""
+        return await alone.accept_labels(name, body, request)
+
+    return [labels]
 
 
 def model_routes(follower: Follower, version: str) -> list[HTTPRouteHandler]:

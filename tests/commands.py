@@ -46,7 +46,9 @@ class Running:
 
 
 @contextmanager
-def running(home: Home, *command: str, environment: Mapping[str, str] | None = None, port: int | None = None) -> Iterator[Running]:
+def running(
+    home: Home, *command: str, environment: Mapping[str, str] | None = None, port: int | None = None
+) -> Iterator[Running]:
     """Start a server of this home on a free port; gives it once it lives. Whatever it started ends with it."""
     port = port or free_port()
     home.logs.mkdir(parents=True, exist_ok=True)

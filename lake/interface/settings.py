@@ -29,8 +29,8 @@ class ServerSettings:
         The address of the admin port.
     admin_port
         The port for health, metrics and parameters, which the other then has no more; 0: they stand on the same.
-    greatest_body_bytes
-        A longer body is refused with 413.
+    maximum_bytes
+        The most bytes of one request; one with more is refused unread, with 413.
     read_timeout_s
         In how many seconds a request must have come in, from its first byte to its last.
     keep_alive_s
@@ -49,19 +49,19 @@ class ServerSettings:
     unix_socket_mode: Annotated[str, Parameter(env_var="TRAINSERVE_UNIX_SOCKET_MODE")] = "660"
     admin_host: Annotated[str, Parameter(env_var="TRAINSERVE_ADMIN_HOST")] = "127.0.0.1"
     admin_port: int = 0
-    greatest_body_bytes: Annotated[int, Parameter(env_var="TRAINSERVE_GREATEST_BODY_BYTES")] = 10_000_000
+    maximum_bytes: Annotated[int, Parameter(env_var="TRAINSERVE_MAXIMUM_BYTES")] = 10_000_000
     read_timeout_s: Annotated[float, Parameter(env_var="TRAINSERVE_READ_TIMEOUT_S")] = 20.0
     keep_alive_s: Annotated[float, Parameter(env_var="TRAINSERVE_KEEP_ALIVE_S")] = 75.0
     drain_delay_s: Annotated[float, Parameter(env_var="TRAINSERVE_DRAIN_DELAY_S")] = 0.0
     drain_s: Annotated[float, Parameter(env_var="TRAINSERVE_DRAIN_S")] = 30.0
-    access_log: Annotated[str | None, Parameter(env_var="TRAINSERVE_ACCESS_LOG")] = None
+    access_log: Annotated[str | None, Parameter(env_var="TRAINSERVE_ACCESS_LOG", allow_leading_hyphen=True)] = None
 
     def check(self) -> None:
         """Raises SettingError for the first setting that cannot be used."""
         if not 1 <= self.workers <= _MOST_WORKERS:
             raise SettingError("workers", self.workers, f"1 to {_MOST_WORKERS}")
-        if self.greatest_body_bytes < 1:
-            raise SettingError("greatest_body_bytes", self.greatest_body_bytes, "1 or more")
+        if self.maximum_bytes < 1:
+            raise SettingError("maximum_bytes", self.maximum_bytes, "1 or more")
         least: Mapping[str, float] = {"read_timeout_s": 0.001, "keep_alive_s": 0.001, "drain_delay_s": 0, "drain_s": 0}
         for name, bound in least.items():
             if not bound <= (found := getattr(self, name)) < float("inf"):

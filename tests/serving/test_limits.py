@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A predictor that waits a second for requests, and takes bodies of a thousand bytes."""
     home = Home.at(tmp_path_factory.mktemp("limits"))
     Approver(home).release(toy())
-    limits = ("--read-timeout-s", str(TIMEOUT_S), "--keep-alive-s", str(TIMEOUT_S), "--greatest-body-bytes", "1000")
+    limits = ("--read-timeout-s", str(TIMEOUT_S), "--keep-alive-s", str(TIMEOUT_S), "--maximum-bytes", "1000")
     with running(home, "predictor", USE_CASE, *limits) as server:
         yield server
 
@@ -158,7 +158,7 @@ def test_the_body_limit_is_the_settings(home: Home) -> None:
     Approver(home).release(toy())
     body = records_body(parcel())
     for limit, status in ((len(body), 200), (len(body) - 1, 413)):
-        worker = Worker(ServerSettings(greatest_body_bytes=limit))
+        worker = Worker(ServerSettings(maximum_bytes=limit))
         with Client(create_app(home, USE_CASE, "champion", worker=worker)) as client:
             assert client.post(PREDICT, content=body).status_code == status
 
@@ -168,7 +168,7 @@ def test_the_body_limit_is_the_settings(home: Home) -> None:
     [
         ("workers", 0),
         ("workers", 65),
-        ("greatest_body_bytes", 0),
+        ("maximum_bytes", 0),
         ("read_timeout_s", 0),
         ("keep_alive_s", -1),
         ("drain_s", float("inf")),
@@ -184,7 +184,7 @@ def test_a_setting_that_cannot_be_used_is_named(setting: str, value: float | str
 
 def test_the_settings_can_be_given_by_the_environment(home: Home, tmp_path: Path) -> None:
     path = tmp_path / "access.log"
-    environment = {"TRAINSERVE_ACCESS_LOG": str(path), "TRAINSERVE_GREATEST_BODY_BYTES": "5"}
+    environment = {"TRAINSERVE_ACCESS_LOG": str(path), "TRAINSERVE_MAXIMUM_BYTES": "5"}
     with running(home, "predictor", USE_CASE, environment=environment) as server:
         assert httpx.post(server.url + PREDICT, content=b"123456", trust_env=False).status_code == 413
         assert server.stop() == 0
