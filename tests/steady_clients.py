@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from itertools import count
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ class SteadyClients:
     def __init__(self, url: str, *, kept: int = 6, thoughts_s: tuple[float, ...] = (0.02, 0.1, 0.3), fresh: int = 4) -> None:
         self.answers: Counter[int] = Counter()
         self.lost: list[str] = []
-        self.bodies: list[bytes] = []
+        self.request_ids: list[str] = []
         self._address = urlsplit(url)
         self._sent = count()
         self._threads = [
@@ -49,23 +50,25 @@ class SteadyClients:
         self.wait()
 
     def _ask(self, number: int, thought_s: float, fresh: bool) -> None:  # noqa: FBT001 - a thread's arguments
-        connection = None
-        while not self._stopped.wait(thought_s):
-            if connection is None:
-                connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=30)
+        while not self._stopped.is_set():
+            connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=30)
+            with closing(connection):
                 try:
                     connection.connect()
                 except ConnectionRefusedError:
                     return
-            try:
-                body = records_body(parcel(parcel_id=f"P-{number}"), id=str(next(self._sent)))
-                connection.request("POST", PREDICT, body, {"connection": "close"} if fresh else {})
-                answer = connection.getresponse()
-                self.bodies.append(answer.read())
-                self.answers[answer.status] += 1
-            except (OSError, HTTPException) as error:
-                self.lost.append(f"{error!r} ({'fresh' if fresh else f'kept, {thought_s} s of thought'})")
-                return
-            if fresh or connection.sock is None:  # closed, as one of both has said
-                connection.close()
-                connection = None
+                try:
+                    self._ask_over(connection, number, thought_s, fresh)
+                except (OSError, HTTPException) as error:
+                    self.lost.append(f"{error!r} ({'fresh' if fresh else f'kept, {thought_s} s of thought'})")
+                    return
+
+    def _ask_over(self, connection: HTTPConnection, number: int, thought_s: float, fresh: bool) -> None:  # noqa: FBT001
+        """Ask over one connection until one of both has said that it ends."""
+        while connection.sock is not None and not self._stopped.wait(thought_s):
+            body = records_body(parcel(parcel_id=f"P-{number}"), id=str(next(self._sent)))
+            connection.request("POST", PREDICT, body, {"connection": "close"} if fresh else {})
+            answer = connection.getresponse()
+            answer.read()
+            self.answers[answer.status] += 1
+            self.request_ids.append(answer.getheader("trainserve-request-id", ""))
