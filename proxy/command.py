@@ -10,7 +10,7 @@ from lake.home import Home
 from lake.interface.program import run
 from lake.interface.settings import ServerSettings
 from lake.interface.worker import Application, Worker
-from lake.log.slot import Durability
+from lake.log.durability import Durability
 
 
 def proxy(

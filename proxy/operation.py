@@ -12,8 +12,8 @@ from lake.errors import Unavailable
 from lake.home import Home
 from lake.interface.problems import MEDIA_TYPE
 from lake.interface.worker import Worker
+from lake.log.durability import Durability
 from lake.log.group_commit import GroupCommit
-from lake.log.slot import Durability
 from lake.log.spool_metrics import SpoolMetrics
 from lake.parameters import Parameters
 from lake.release.expiry import remaining_s

@@ -16,9 +16,10 @@ from lake.interface.documentation import api_documentation, documentation_assets
 from lake.interface.health import bare_health_routes
 from lake.interface.problems import EXCEPTION_HANDLERS
 from lake.interface.worker import Worker
+from lake.log.durability import Durability
 from lake.log.group_commit import GroupCommit
 from lake.log.log_key import LogKey
-from lake.log.slot import Durability, Slot
+from lake.log.slot import Slot
 from lake.log.spool_metrics import SpoolMetrics
 from lake.times import Clock, now_utc
 from serving.follower import Follower

@@ -9,7 +9,7 @@ from lake.home import Home
 from lake.interface.program import run
 from lake.interface.settings import ServerSettings
 from lake.interface.worker import Application, Worker
-from lake.log.slot import Durability
+from lake.log.durability import Durability
 
 
 def predictor(  # noqa: PLR0913 - each is an option
