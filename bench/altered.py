@@ -12,9 +12,9 @@ from typing import Any
 
 from lake.commands.line import main
 from lake.log.commits import Commit
+from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
 from lake.log.receipts import Receipt
-from proxy.exchange import Exchange
 
 NO_LOG = "no-log"
 

@@ -181,6 +181,7 @@ def predictions_schema(schema: InputSchema) -> pl.Schema:
             "latency_us": pl.Int64(),
             "upstream_latency_us": pl.Int64(),
             "record_fields": pl.Int64(),
+            "trace_id": pl.String(),
             "spool_id": pl.String(),
             "seq": pl.Int64(),
             "event_date": pl.Date(),

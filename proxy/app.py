@@ -1,21 +1,26 @@
 """The proxy's application, and the one way to make it."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 
 from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
+from lake.interface.access import Access
 from lake.interface.documentation import api_documentation, documentation_assets
+from lake.interface.health import bare_health_routes
 from lake.interface.problems import EXCEPTION_HANDLERS
+from lake.interface.worker import Worker
+from lake.log.durability import Durability
 from lake.log.group_commit import GroupCommit
 from lake.log.log_key import LogKey
-from lake.log.slot import Durability, Slot
+from lake.log.slot import Slot
 from lake.parameters import Parameters
 from lake.times import Clock, now_utc
-from proxy.access import Access
 from proxy.arms import Arms
 from proxy.gateway import Gateway
 from proxy.metrics import Metrics
@@ -40,14 +45,19 @@ def create_app(
     durability: Durability = "disk",
     greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
     clock: Clock = now_utc,
+    worker: Worker | None = None,
 ) -> Litestar:
-    """The application of one proxy worker; `parameters` are version 0 of each use case."""
+    """The application of one proxy worker, for clients; the worker gets another where the admin port is apart.
+
+    `parameters` are version 0 of each use case.
+    """
+    worker = worker or Worker()
     watch = Watch(home, parameters, greatest_copy_age_s, clock)
     upstreams = Upstreams()
     spool = GroupCommit(Slot.lease(home.spools, durability), LogKey.read_or_make(home.keys))
     metrics = Metrics()
     access = Access(home.credentials)
-    operation = Operation(home, watch, upstreams, spool, metrics)
+    operation = Operation(home, watch, upstreams, spool, metrics, worker)
     release = version("trainserve")
 
     @asynccontextmanager
@@ -61,15 +71,22 @@ def create_app(
             await upstreams.close()
             await spool.close()
 
-    return Litestar(
-        route_handlers=[
-            *prediction_routes(Gateway(watch, Arms(watch, upstreams), spool, metrics), access),
-            *model_routes(operation, release),
-            *operation_routes(operation, access),
-            documentation_assets(),
-        ],
-        lifespan=[running],
-        exception_handlers=EXCEPTION_HANDLERS,
-        openapi_config=api_documentation("trainserve proxy", release, DESCRIPTION, watch.schemas),
-        logging_config=None,
-    )
+    def application(
+        title: str, handlers: Sequence[HTTPRouteHandler], lifespan: Sequence[Callable[[Litestar], Any]] = ()
+    ) -> Litestar:
+        return Litestar(
+            route_handlers=[*handlers, documentation_assets()],
+            lifespan=list(lifespan),
+            exception_handlers=EXCEPTION_HANDLERS,
+            openapi_config=api_documentation(title, release, DESCRIPTION, watch.schemas),
+            request_max_body_size=worker.settings.maximum_bytes,
+            logging_config=None,
+        )
+
+    worker.measures(operation.measure)
+    for_operators = operation_routes(operation, access, worker)
+    if worker.settings.admin_port:
+        worker.admin = application("trainserve proxy, operation", for_operators)
+        for_operators = bare_health_routes(lambda: operation.readiness().ready)
+    answering = prediction_routes(Gateway(watch, Arms(watch, upstreams), spool, metrics), access)
+    return application("trainserve proxy", [*answering, *model_routes(operation, release), *for_operators], [running])

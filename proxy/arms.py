@@ -10,9 +10,9 @@ import structlog
 from lake.home import now_us
 from lake.interface.messages import InterfaceName, Provenance, read_response
 from lake.interface.problems import Refused
+from lake.log.exchange import Exchange
 from lake.release.expiry import APPROVE_AGAIN, refused
 from lake.release.live import Release
-from proxy.exchange import Exchange
 from proxy.routing import Route, choose
 from proxy.upstream import UpstreamAnswer, UpstreamFailed, Upstreams
 from proxy.watch import Watch
@@ -101,7 +101,7 @@ class Arms:
         timeout_s = round(max(timeout_s, 0.001), 3)
         try:
             upstream = await self._upstreams.predict(
-                urls, interface, exchange.use_case, exchange.body, exchange.request_id, timeout_s
+                urls, interface, exchange.use_case, exchange.body, exchange.request_id, timeout_s, exchange.trace_headers
             )
         except UpstreamFailed as error:
             exchange.attempts, exchange.upstream_latency_us = exchange.attempts + error.attempts, error.latency_us

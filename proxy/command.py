@@ -7,7 +7,10 @@ from cyclopts import Parameter
 
 from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
-from lake.log.slot import Durability
+from lake.interface.program import run
+from lake.interface.settings import ServerSettings
+from lake.interface.worker import Application, Worker
+from lake.log.durability import Durability
 
 
 def proxy(
@@ -16,6 +19,7 @@ def proxy(
     port: int = 8000,
     durability: Annotated[Durability, Parameter(env_var="TRAINSERVE_DURABILITY")] = "disk",
     greatest_copy_age_s: Annotated[float, Parameter(env_var="TRAINSERVE_GREATEST_COPY_AGE_S")] = GREATEST_COPY_AGE_S,
+    server: ServerSettings = ServerSettings(),  # noqa: B008 - it is frozen
 ) -> None:
     """Route requests to the predictors that PROXY_UPSTREAMS names, and log every answer.
 
@@ -30,19 +34,22 @@ def proxy(
         is written (process), so that a killed process loses nothing and a power cut the last second.
     greatest_copy_age_s
         For how many seconds after the lake was last reached what was read of it is gone by.
+    server
+        How it listens, and how it ends.
 
     """
     from lake.bucket import check_before_start
-    from lake.interface.server import serve
-    from lake.listener import bind
     from lake.parameters import parameters_from_environment
     from lake.program_log import configure_logging
-    from proxy.app import create_app
 
     configure_logging()
     parameters = parameters_from_environment(os.environ)
     home = Home.from_environment()
-    check_before_start(home.lake)
-    listener = bind(host, port, "the proxy")
-    app = create_app(home, parameters, durability=durability, greatest_copy_age_s=greatest_copy_age_s)
-    serve(app, listener)
+
+    def application(worker: Worker) -> Application:
+        from proxy.app import create_app
+
+        check_before_start(home.lake)
+        return create_app(home, parameters, durability=durability, greatest_copy_age_s=greatest_copy_age_s, worker=worker)
+
+    run(application, host, port, server, "the proxy")

@@ -6,24 +6,17 @@ import msgspec
 
 from lake.decoder import Rows
 from lake.errors import TrainServeError
+from lake.interface.labels import LabelsAccepted, label_records
+from lake.interface.logged import Answer, AnswerLog
 from lake.interface.messages import InterfaceName
-from lake.interface.problems import Refused, problem_document
+from lake.interface.problems import Refused
+from lake.interface.trace import Trace
+from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
 from lake.log.receipts import with_proof
 from proxy.arms import Arms
-from proxy.exchange import Exchange
-from proxy.labels import LabelsAccepted, label_records
 from proxy.metrics import Metrics
 from proxy.watch import Watch
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What the client gets; its rows are on disk, where the receipt says."""
-
-    status: int
-    body: bytes
-    request_id: str
-    receipt: str
 
 
 class Gateway:
@@ -34,6 +27,7 @@ class Gateway:
         self._arms = arms
         self._spool = spool
         self._metrics = metrics
+        self._log = AnswerLog(spool, metrics.count)
 
     async def answer(
         self,
@@ -43,6 +37,7 @@ class Gateway:
         *,
         routing_key: str | None,
         client_id: str | None,
+        trace: Trace | None,
         prove: bool,
     ) -> Answer:
         """The answer, logged, with its proof if that is asked for.
@@ -56,6 +51,8 @@ class Gateway:
             client_id=client_id,
             parameters_version=state.parameters.version,
         )
+        if trace is not None:
+            exchange.trace_id, exchange.trace_headers = trace.trace_id, trace.headers
         rows: Rows | None = None
         try:
             reading = self._watch.reading(use_case)
@@ -65,8 +62,8 @@ class Gateway:
             given = await self._arms.ask(exchange, interface, len(rows.records))
         except (TrainServeError, msgspec.MsgspecError) as error:
             return await self._refuse(exchange, error, rows, prove=prove)
-        exchange.outcome, exchange.status, exchange.engine = "answered", HTTPStatus.OK, given.engine
-        return await self._logged(exchange, given.body, exchange.records(rows, given.scores), prove=prove)
+        exchange.engine = given.engine
+        return await self._log.answered(exchange, given.body, rows, given.scores, prove=prove)
 
     async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> tuple[bytes, str]:
         """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept.
@@ -82,14 +79,4 @@ class Gateway:
     async def _refuse(self, exchange: Exchange, error: Exception, rows: Rows | None, *, prove: bool) -> Answer:
         if isinstance(error, msgspec.MsgspecError):
             error = Refused(HTTPStatus.BAD_GATEWAY, f"The model's answer could not be read ({error}).")
-        document = problem_document(error, exchange.request_id)
-        exchange.outcome = "refused" if document.status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
-        exchange.status = document.status
-        return await self._logged(exchange, msgspec.json.encode(document), exchange.records(rows, None), prove=prove)
-
-    async def _logged(self, exchange: Exchange, body: bytes, records: list[bytes], *, prove: bool) -> Answer:
-        receipt = await self._spool.append(records)
-        self._metrics.count(exchange.use_case, exchange.arm, exchange.outcome, exchange.started)
-        if prove:
-            body = with_proof(body, receipt.proof(records))
-        return Answer(exchange.status, body, exchange.request_id, receipt.text)
+        return await self._log.refused(exchange, error, rows, prove=prove)

@@ -4,7 +4,7 @@ import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from lake.log.records import Outcome
+from lake.log.exchange import Exchange
 
 _LATENCY_BUCKETS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -15,7 +15,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
-            "trainserve_proxy_requests", "Requests by outcome", ["use_case", "arm", "outcome"], registry=self.registry
+            "trainserve_proxy_requests",
+            "Requests by outcome, and by what answered",
+            ["use_case", "arm", "outcome", "engine", "model"],
+            registry=self.registry,
         )
         self._latency = Histogram(
             "trainserve_proxy_latency_seconds",
@@ -25,22 +28,6 @@ class Metrics:
             registry=self.registry,
         )
         self.labels = Counter("trainserve_proxy_labels", "Labels received", ["use_case"], registry=self.registry)
-        self.log_records = Gauge("trainserve_log_records_committed", "Records acknowledged here", registry=self.registry)
-        self.log_commits = Gauge("trainserve_log_commits", "Group commits of this process", registry=self.registry)
-        self.log_failing = Gauge("trainserve_log_failing", "1 while the log cannot be written", registry=self.registry)
-        self.log_durability = Gauge(
-            "trainserve_log_durability", "1 for what an answer waits for: disk or process", ["durability"], registry=self.registry
-        )
-        self.log_torn_bytes = Gauge(
-            "trainserve_log_torn_bytes", "Bytes without a whole record that were cut off at the start", registry=self.registry
-        )
-        self.disk_free_bytes = Gauge("trainserve_log_disk_free_bytes", "Room on the spool's disk", registry=self.registry)
-        self.disk_hours = Gauge(
-            "trainserve_log_disk_hours_until_full",
-            "Time until the spool's disk is full at its pace, infinite while it does not fill",
-            registry=self.registry,
-        )
-        self.backlog_bytes = Gauge("trainserve_log_backlog_bytes", "Bytes that no table has yet", registry=self.registry)
         self.expires = Gauge(
             "trainserve_proxy_release_expires_seconds",
             "Time until a live release expires, negative afterwards",
@@ -55,15 +42,17 @@ class Metrics:
             "trainserve_proxy_copy_age_seconds", "Time since the lake was last reached", ["use_case"], registry=self.registry
         )
         self.share = Gauge("trainserve_proxy_share", "Share of requests", ["use_case", "arm"], registry=self.registry)
-        self._children: dict[tuple[str, str | None, Outcome], tuple[Counter, Histogram]] = {}
+        self._children: dict[tuple[str | None, ...], tuple[Counter, Histogram]] = {}
 
-    def count(self, use_case: str, arm: str | None, outcome: Outcome, started: float) -> None:
-        """Count one request that began at this reading of `time.perf_counter`."""
-        key = (use_case, arm, outcome)
+    def count(self, exchange: Exchange) -> None:
+        """Count one request that has ended."""
+        release = exchange.release
+        model = None if release is None else release.model_version
+        key: tuple[str | None, ...] = (exchange.use_case, exchange.arm, exchange.outcome, exchange.engine, model)
         children = self._children.get(key)
         if children is None:
-            name = arm or "none"
-            children = (self._requests.labels(use_case, name, outcome), self._latency.labels(use_case, name))
+            names = [name or "none" for name in key]
+            children = (self._requests.labels(*names), self._latency.labels(*names[:2]))
             self._children[key] = children
         children[0].inc()
-        children[1].observe(time.perf_counter() - started)
+        children[1].observe(time.perf_counter() - exchange.started)

@@ -1,21 +1,23 @@
 """What those who run the proxy ask it: is it ready, what is in force, what does it count."""
 
 import math
+from collections.abc import Iterable
 
 import msgspec
 from litestar import MediaType, Response
+from prometheus_client import Metric
 
 from lake.copies import LakeStatus
 from lake.errors import Unavailable
 from lake.home import Home
 from lake.interface.problems import MEDIA_TYPE
-from lake.log.backlog import backlog
+from lake.interface.worker import Worker
+from lake.log.durability import Durability
 from lake.log.group_commit import GroupCommit
-from lake.log.slot import Durability
+from lake.log.spool_metrics import SpoolMetrics
 from lake.parameters import Parameters
 from lake.release.expiry import remaining_s
 from proxy.metrics import Metrics
-from proxy.room import Disk
 from proxy.routing import challenger_shares
 from proxy.upstream import Upstreams
 from proxy.watch import Watch
@@ -33,9 +35,13 @@ class LiveArm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """`GET /health/ready`, by use case: what is live on each arm, what is wrong, which releases expire soon, and the lake."""
+    """`GET /health/ready`, by use case: what is live on each arm, what is wrong, which releases expire soon, and the lake.
+
+    A proxy that is `leaving` was told to stop: it answers who is connected, and wants nobody new.
+    """
 
     ready: bool
+    leaving: bool
     arms: dict[str, dict[str, LiveArm]]
     log_failing: str | None
     log_durability: Durability
@@ -47,23 +53,27 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 class Operation:
     """Answers the operator's questions."""
 
-    def __init__(self, home: Home, watch: Watch, upstreams: Upstreams, spool: GroupCommit, metrics: Metrics) -> None:
-        self._home = home
+    def __init__(
+        self, home: Home, watch: Watch, upstreams: Upstreams, spool: GroupCommit, metrics: Metrics, worker: Worker
+    ) -> None:
+        self._worker = worker
         self._watch = watch
         self._upstreams = upstreams
         self._spool = spool
         self._metrics = metrics
-        self._disk = Disk(home.spools)
+        self._log = SpoolMetrics(metrics.registry, home, spool)
 
     def parameters(self, use_case: str) -> Parameters:
         """The parameters in force. Raises NotFound."""
         return self._watch.state(use_case).parameters
 
     def readiness(self) -> Readiness:
-        """Ready when some use case has a champion that may answer and the log can be written."""
+        """Ready when some use case has a champion that may answer and the log can be written, until it is told to stop."""
         watch, failing = self._watch, self._spool.failure
+        able = failing is None and any(self._has_champion(use_case) for use_case in watch.use_cases)
         return Readiness(
-            ready=failing is None and any(self._has_champion(use_case) for use_case in watch.use_cases),
+            ready=able and not self._worker.leaving,
+            leaving=self._worker.leaving,
             arms={use_case: self._live_arms(use_case) for use_case in watch.use_cases},
             log_failing=failing,
             log_durability=self._spool.slot.durability,
@@ -83,18 +93,10 @@ class Operation:
         media_type = MediaType.JSON if status < 400 else MEDIA_TYPE  # noqa: PLR2004 - where refusals begin
         return Response(body, status_code=status, media_type=media_type)
 
-    def measure(self) -> Metrics:
-        """The counters, with the gauges that are read only now."""
+    def measure(self) -> Iterable[Metric]:
+        """All metrics, with the gauges that are read only now."""
         metrics = self._metrics
-        metrics.log_records.set(self._spool.records_committed)
-        metrics.log_commits.set(self._spool.commits)
-        metrics.log_failing.set(self._spool.failure is not None)
-        metrics.log_durability.labels(self._spool.slot.durability).set(1)
-        metrics.log_torn_bytes.set(self._spool.slot.torn_bytes)
-        room = self._disk.look()
-        metrics.disk_free_bytes.set(room.free_bytes)
-        metrics.disk_hours.set(room.hours_until_full)
-        metrics.backlog_bytes.set(backlog(self._home).bytes)
+        self._log.measure()
         metrics.share.clear()
         metrics.expires.clear()
         for use_case in self._watch.use_cases:
@@ -105,7 +107,7 @@ class Operation:
             for name, arm in self._live_arms(use_case).items():
                 metrics.share.labels(use_case, name).set(arm.share)
                 metrics.expires.labels(use_case, name).set(remaining_s(releases.get(name), self._watch.clock()))
-        return metrics
+        return metrics.registry.collect()
 
     def _has_champion(self, use_case: str) -> bool:
         try:

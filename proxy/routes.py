@@ -6,11 +6,12 @@ import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
+from lake.interface.access import Access
 from lake.interface.documentation import answer, problem
+from lake.interface.labels import LabelsAccepted
 from lake.interface.messages import (
-    REQUEST_ID_HEADER,
     ROUTING_KEY_HEADER,
     InferResponse,
     InterfaceName,
@@ -20,12 +21,11 @@ from lake.interface.messages import (
     PredictResponse,
     ServerMetadata,
 )
-from lake.interface.problems import MEDIA_TYPE
+from lake.interface.trace import trace_of
+from lake.interface.worker import Worker
 from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
 from lake.parameters import Parameters
-from proxy.access import Access
 from proxy.gateway import Gateway
-from proxy.labels import LabelsAccepted
 from proxy.operation import Operation, Readiness
 
 PROBLEMS = {
@@ -46,18 +46,19 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
     """The routes that clients call."""
 
     async def respond(interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
-        client_id = access.client_id(request, "client")
+        known = request.scope["state"]
+        known["client_id"] = client_id = access.client_id(request, "client")
         given = await gateway.answer(
             interface,
             name,
             body,
             routing_key=request.headers.get(ROUTING_KEY_HEADER),
             client_id=client_id,
+            trace=trace_of(request.headers),
             prove=PROOF_HEADER in request.headers,
         )
-        media_type = MediaType.JSON if given.status == 200 else MEDIA_TYPE  # noqa: PLR2004 - the one success
-        headers = {REQUEST_ID_HEADER: given.request_id, RECEIPT_HEADER: given.receipt}
-        return Response(given.body, status_code=given.status, media_type=media_type, headers=headers)
+        known["request_id"] = given.request_id
+        return given.response()
 
     @post(
         "/models/{name:str}/predict",
@@ -87,7 +88,7 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
     )
     async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Deliver the truth about predictions, one label or many. Of several labels for one prediction the last counts."""
-        client_id = access.client_id(request, "labeller")
+        request.scope["state"]["client_id"] = client_id = access.client_id(request, "labeller")
         accepted, receipt = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
         return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt})
 
@@ -120,7 +121,7 @@ def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
     return [model, protocol_model, protocol_model_ready, protocol_server]
 
 
-def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHandler]:
+def operation_routes(operation: Operation, access: Access, worker: Worker) -> list[HTTPRouteHandler]:
     """The routes for those who run the service."""
 
     @get(["/health/live", "/v2/health/live"], tags=["health"])
@@ -148,6 +149,6 @@ def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHand
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def prometheus() -> Response[bytes]:
         """Counters in Prometheus' text format."""
-        return Response(generate_latest(operation.measure().registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(await worker.metrics(), media_type=CONTENT_TYPE_LATEST)
 
     return [live, ready, parameters, prometheus]

@@ -46,7 +46,14 @@ class Upstreams:
         await self._client.close()
 
     async def predict(
-        self, urls: tuple[str, ...], interface: InterfaceName, name: str, body: bytes, request_id: str, timeout_s: float
+        self,
+        urls: tuple[str, ...],
+        interface: InterfaceName,
+        name: str,
+        body: bytes,
+        request_id: str,
+        timeout_s: float,
+        trace_headers: dict[str, str] | None = None,
     ) -> UpstreamAnswer:
         """Ask one of the replicas. A prediction changes nothing, so a failed connection is tried once more.
 
@@ -59,6 +66,8 @@ class Upstreams:
             url = random.choice(urls) if len(urls) > 1 else urls[0]  # noqa: S311 - balancing, not secrecy
             try:
                 request = self._client.post(url + path).header(REQUEST_ID_HEADER, request_id).body_bytes(body).timeout(deadline)
+                if trace_headers is not None:
+                    request = request.headers(trace_headers)
                 response = await request.build().send()
                 return UpstreamAnswer(response.status, bytes(await response.bytes()), attempt, _elapsed_us(started))
             except RequestTimeoutError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -37,6 +38,7 @@ class Follower:
         arm: str,
         greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
         clock: Clock = now_utc,
+        prepare: Callable[[ReleasedModel], None] | None = None,
     ) -> None:
         self.use_case = use_case
         self.arm = arm
@@ -46,6 +48,7 @@ class Follower:
         self.policy = BUILT_IN.policy
         self.unverified = False
         self._home = home
+        self._prepare = prepare
         self._failure: str | None = None
         self._model: ReleasedModel | None = None
         self._ends_at: float | None = None
@@ -161,7 +164,10 @@ class Follower:
             ended = served is not None and served.release.package_digest in revoked_packages
             self._ends_at = time.monotonic() + LONGEST_SWAP_S if ended else None
             try:
-                self._model = ReleasedModel.load(self.lake, self.use_case, release)
+                model = ReleasedModel.load(self.lake, self.use_case, release)
+                if self._prepare is not None:
+                    self._prepare(model)
+                self._model = model
             except Exception:
                 if ended:
                     self._stop()

@@ -1,8 +1,9 @@
 """What a predictor counts, for Prometheus."""
 
 import math
+from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
 from lake.copies import Source
 from lake.interface.messages import InterfaceName
@@ -19,7 +20,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         labels = {"use_case": use_case, "arm": arm}
         requests = Counter(
-            "trainserve_predictor_requests", "Requests by outcome", [*labels, "interface", "outcome"], registry=self.registry
+            "trainserve_predictor_requests",
+            "Requests by outcome, and by what answered",
+            [*labels, "interface", "outcome", "engine", "model"],
+            registry=self.registry,
         )
         latency = Histogram(
             "trainserve_predictor_latency_seconds",
@@ -51,6 +55,12 @@ class Metrics:
             registry=self.registry,
         )
         self.engine = Gauge("trainserve_predictor_engine", "1 for what answers", [*labels, "engine"], registry=self.registry)
+        self.model = Gauge(
+            "trainserve_predictor_model",
+            "1 for the model that answers",
+            [*labels, "model", "package_digest", "engine"],
+            registry=self.registry,
+        )
         instead = Gauge(
             "trainserve_predictor_engine_instead",
             "1 while the trained model's own engine answers in the place of the approved one",
@@ -58,9 +68,18 @@ class Metrics:
             registry=self.registry,
         )
         interfaces: tuple[InterfaceName, ...] = ("predict", "infer")
-        self.answered = {name: requests.labels(**labels, interface=name, outcome="answered") for name in interfaces}
-        self.refused = {name: requests.labels(**labels, interface=name, outcome="refused") for name in interfaces}
-        self.unavailable = {name: requests.labels(**labels, interface=name, outcome="unavailable") for name in interfaces}
+
+        def without_model(outcome: str) -> dict[InterfaceName, Counter]:
+            return {
+                name: requests.labels(**labels, interface=name, outcome=outcome, engine="none", model="none")
+                for name in interfaces
+            }
+
+        self.refused = without_model("refused")
+        self.unavailable = without_model("unavailable")
+        self.unlogged = without_model("unlogged")  # answered or refused, and not sent: the log could not be written
+        self._requests = requests
+        self._answered: dict[tuple[InterfaceName, str, str], Counter] = {}
         self.latency = {name: latency.labels(**labels, interface=name) for name in interfaces}
         self.rows = rows.labels(**labels)
         self.release_seq = release.labels(**labels)
@@ -74,14 +93,26 @@ class Metrics:
         sources: tuple[Source, ...] = ("lake", "copy")
         self.source = {name: source.labels(**labels, source=name) for name in sources}
 
-    def measure(self, follower: Follower) -> bytes:
-        """The page of all counters, with the gauges that are read only now."""
+    def answered(self, interface: InterfaceName, engine: str, model: str) -> Counter:
+        """What counts the answers of an engine that runs this version of a model."""
+        key = (interface, engine, model)
+        counter = self._answered.get(key)
+        if counter is None:
+            counter = self._requests.labels(**self._labels, interface=interface, outcome="answered", engine=engine, model=model)
+            self._answered[key] = counter
+        return counter
+
+    def measure(self, follower: Follower) -> Iterable[Metric]:
+        """All metrics, with the gauges that are read only now."""
         model, lake = follower.current, follower.lake.status()
         self.release_seq.set(model.release.seq if model else 0)
         self.expires.set(remaining_s(follower.release, follower.clock()))
         self.engine.clear()
+        self.model.clear()
         if model:
             self.engine.labels(**self._labels, engine=model.engine).set(1)
+            digest, version = model.release.package_digest, model.release.model_version
+            self.model.labels(**self._labels, model=version, package_digest=digest, engine=model.engine).set(1)
         self.instead.set(model is not None and model.instead is not None)
         self.alarm.set(follower.alarm is not None)
         self.unverified.set(follower.unverified)
@@ -89,4 +120,4 @@ class Metrics:
         self.copy_age.set(math.nan if lake.copy_age_s is None else lake.copy_age_s)
         for name, gauge in self.source.items():
             gauge.set(model is not None and model.source == name)
-        return generate_latest(self.registry)
+        return self.registry.collect()

@@ -11,6 +11,7 @@ from lake.errors import VerificationError
 from lake.input_schema import InputSchema, read_input_schema
 from lake.interface.documentation import example_record
 from lake.interface.messages import ModelMetadata, Provenance
+from lake.log.privacy import Redactor
 from lake.package import Package, open_package
 from lake.release.live import Release
 
@@ -36,6 +37,7 @@ class ReleasedModel:
         loaded = package.load()
         self._engine, self.instead = loaded.engine, loaded.instead
         self._row = _row_reader(package.manifest.features)
+        self.redactor: Redactor | None = None  # where the predictor keeps the log itself
 
     @classmethod
     def load(cls, lake: CopiedLake, use_case: str, release: Release) -> "ReleasedModel":

@@ -10,10 +10,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.copies import LakeStatus, Source
 from lake.errors import NotFound, Unavailable
+from lake.interface.access import Access
 from lake.interface.documentation import answer, problem
+from lake.interface.labels import LabelsAccepted
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
     InferResponse,
+    InterfaceName,
     Liveness,
     ModelMetadata,
     OipModelMetadata,
@@ -21,10 +24,12 @@ from lake.interface.messages import (
     ServerMetadata,
     oip_metadata,
 )
+from lake.interface.worker import Worker
+from lake.log.group_commit import GroupCommit
 from serving.follower import Follower
-from serving.metrics import Metrics
 from serving.model import ReleasedModel
 from serving.prediction import Predictor
+from serving.stand_alone import StandAlone
 
 REFUSALS = {
     400: problem("The request is wrong; every problem is named"),
@@ -51,8 +56,18 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | None = None
 
 
-def prediction_routes(predictor: Predictor) -> list[HTTPRouteHandler]:
-    """The routes that answer requests."""
+def prediction_routes(
+    predictor: Predictor, alone: StandAlone | None = None, access: Access | None = None
+) -> list[HTTPRouteHandler]:
+    """The routes that answer requests: `alone` logs them; without it they are for known keys only where `access` asks."""
+
+    async def respond(interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+        if alone is not None:
+            return await alone.respond(interface, name, body, request)
+        if access is not None:
+            request.scope["state"]["client_id"] = access.client_id(request, "client")
+        scores = await predictor.answer(interface, name, body, request.headers.get(REQUEST_ID_HEADER))
+        return Response(scores, media_type=MediaType.JSON)
 
     @post(
         "/models/{name:str}/predict",
@@ -62,8 +77,7 @@ def prediction_routes(predictor: Predictor) -> list[HTTPRouteHandler]:
     )
     async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records."""
-        scores = await predictor.answer("predict", name, body, request.headers.get(REQUEST_ID_HEADER))
-        return Response(scores, media_type=MediaType.JSON)
+        return await respond("predict", name, body, request)
 
     @post(
         "/v2/models/{name:str}/infer",
@@ -73,10 +87,25 @@ def prediction_routes(predictor: Predictor) -> list[HTTPRouteHandler]:
     )
     async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score tensors, one for each field (Open Inference Protocol v2)."""
-        scores = await predictor.answer("infer", name, body, request.headers.get(REQUEST_ID_HEADER))
-        return Response(scores, media_type=MediaType.JSON)
+        return await respond("infer", name, body, request)
 
     return [predict, infer]
+
+
+def label_routes(alone: StandAlone) -> list[HTTPRouteHandler]:
+    """The route by which labels come to a predictor that keeps the log."""
+
+    @post(
+        "/models/{name:str}/labels",
+        status_code=202,
+        tags=["labels"],
+        responses={202: answer(LabelsAccepted, "They are logged"), **REFUSALS},
+    )
+    async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Deliver the truth about predictions, one label or many. Of several labels for one prediction the last counts."""
+        return await alone.accept_labels(name, body, request)
+
+    return [labels]
 
 
 def model_routes(follower: Follower, version: str) -> list[HTTPRouteHandler]:
@@ -111,7 +140,16 @@ def model_routes(follower: Follower, version: str) -> list[HTTPRouteHandler]:
     return [model, protocol_model, protocol_model_ready, protocol_server]
 
 
-def operation_routes(follower: Follower, metrics: Metrics) -> list[HTTPRouteHandler]:
+def why_not_ready(follower: Follower, worker: Worker, spool: GroupCommit | None) -> str | None:
+    """Why nobody should ask; None where all is well."""
+    if worker.leaving:
+        return "it was told to stop, and answers only who is connected"
+    if isinstance(judged := follower.judged(), Unavailable):
+        return judged.why
+    return None if spool is None or spool.failure is None else f"the log cannot be written: {spool.failure}"
+
+
+def operation_routes(follower: Follower, worker: Worker, spool: GroupCommit | None = None) -> list[HTTPRouteHandler]:
     """The routes for those who run the service."""
 
     @get(["/health/live", "/v2/health/live"], tags=["health"])
@@ -126,9 +164,9 @@ def operation_routes(follower: Follower, metrics: Metrics) -> list[HTTPRouteHand
     )
     async def ready() -> Response[Readiness]:
         """Whether a released model is loaded, which, and what is wrong."""
-        model, lake = follower.judged(), follower.lake.status()
-        if isinstance(model, Unavailable):
-            return Response(Readiness(ready=False, arm=follower.arm, lake=lake, alarm=model.why), status_code=503)
+        model, lake, why = follower.current, follower.lake.status(), why_not_ready(follower, worker, spool)
+        if model is None or why is not None:
+            return Response(Readiness(ready=False, arm=follower.arm, lake=lake, alarm=why), status_code=503)
         release = model.release
         return Response(
             Readiness(
@@ -148,6 +186,6 @@ def operation_routes(follower: Follower, metrics: Metrics) -> list[HTTPRouteHand
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def prometheus() -> Response[bytes]:
         """Counters in Prometheus' text format."""
-        return Response(metrics.measure(follower), media_type=CONTENT_TYPE_LATEST)
+        return Response(await worker.metrics(), media_type=CONTENT_TYPE_LATEST)
 
     return [live, ready, prometheus]

@@ -15,6 +15,7 @@ from lake.errors import NotFound, TrainServeError, VerificationError
 from lake.evaluation import Evaluation
 from lake.input_schema import find_input_schema
 from lake.log.evidence import Evidence, Papers, evaluation_path
+from lake.log.exchange import STAND_ALONE
 from lake.log.log_key import LogKeys
 from lake.log.receipts import check_proof
 from lake.log.records import PredictionRecord
@@ -84,6 +85,8 @@ class Judge:
 
     def _routed(self, records: Sequence[PredictionRecord]) -> str:
         [record] = _alike(records, "parameters_version", "rule", "arm")
+        if record.rule == STAND_ALONE:
+            return f"Not routed: the predictor of arm {record.arm!r} was asked itself, and kept the log."
         by = f"Routed by version {record.parameters_version} of the parameters, rule {record.rule!r}, to arm {record.arm!r}"
         if record.arm is None:
             raise _Open(f"Under version {record.parameters_version} of the parameters; it was routed to no arm.")

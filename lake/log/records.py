@@ -52,7 +52,8 @@ class PredictionRecord(msgspec.Struct, array_like=True, tag=PREDICTIONS, kw_only
     scores: list[float] | None = None
     answer: list[float] | None = None
     upstream_latency_us: int | None = None
-    record_fields: int = 27
+    record_fields: int = 28
+    trace_id: str | None = None
 
 
 class LabelRecord(msgspec.Struct, array_like=True, tag=LABELS, kw_only=True, gc=False):
@@ -80,10 +81,12 @@ def encoded_rows(rows: pl.DataFrame, table: str, use_case: str) -> Iterator[byte
     """The encoded records that these rows of `predictions` or `labels` were made of."""
     kind = PredictionRecord if table == PREDICTIONS else LabelRecord
     columns = [column_of(name) for name in kind.__struct_fields__ if name != "use_case"]
-    plain = rows.select(pl.col(name).to_physical() if name.endswith("_utc") else name for name in columns)
+    known = [name for name in columns if name in rows.columns]
+    later = [pl.lit(None).alias(name) for name in columns if name not in rows.columns]  # than any row of the table
+    plain = rows.select(*(pl.col(name).to_physical() if name.endswith("_utc") else name for name in known), *later)
     features = columns.index("features") if "features" in columns else None
     record_fields = columns.index("record_fields")
-    for row in plain.iter_rows():
+    for row in plain.select(columns).iter_rows():
         values: list[Any] = list(row)
         if features is not None and values[features] is not None:
             values[features] = {name: value for name, value in values[features].items() if value is not None}

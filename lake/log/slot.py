@@ -9,22 +9,19 @@ import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import structlog
 
 from lake.documents import make_folder, sync_file, sync_folder, write_file
 from lake.log.chain import ChainHead, grown, keep_chain, read_chain
+from lake.log.durability import Durability
 from lake.log.segment import first_seq, joined, read_segment, segment_path, segments
 
 _LOCK = "lock"
 _ID = "spool_id"
 _TORN = ".torn"
 _PROBE_BYTES = 4096
-
-Durability = Literal["disk", "process"]
-"""What an append waits for. `disk`: the disk has the records, which outlive a power cut. `process`: the operating system has
-them, which outlive the process; the disk has them when their segment is closed."""
 
 log = structlog.get_logger(__name__)
 

@@ -12,11 +12,12 @@ import pytest
 
 from lake.errors import InvalidInput, SpoolUnavailable
 from lake.home import Home
+from lake.log.durability import Durability
 from lake.log.group_commit import GroupCommit
 from lake.log.log_key import LogKey
 from lake.log.receipts import Receipt
 from lake.log.segment import closed_segments, read_segment, segments
-from lake.log.slot import Durability, Slot
+from lake.log.slot import Slot
 from lake.tables import COMMITS
 
 DEADLINE_S = 10

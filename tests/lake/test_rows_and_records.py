@@ -87,6 +87,7 @@ PREDICTED = st.builds(
     scores=SCORES,
     answer=SCORES,
     upstream_latency_us=st.none() | INT64,
+    trace_id=st.none() | TEXT,
 )
 
 
@@ -147,6 +148,26 @@ def test_rows_of_before_a_field_was_added_come_back_as_they_were_logged(tmp_path
     for seq, encoded, schema in ((1, old, parcel_schema()), (2, new, GROWN)):
         table.append_once(rows_of([encoded], schema, seq), "s")
 
+    assert list(encoded_rows(table.scan().sort("seq").collect(), PREDICTIONS, USE_CASE)) == [old, new]
+
+
+def before_traces(record: PredictionRecord) -> bytes:
+    """A record as it was written before a row could say to which trace it belongs."""
+    members = msgspec.msgpack.decode(encode_record(msgspec.structs.replace(record, record_fields=27)))
+    return msgspec.msgpack.encode(members[:-1])
+
+
+def test_rows_of_before_traces_were_logged_come_back_as_they_were_logged(tmp_path: Path) -> None:
+    """From a table that has no such column yet, and from one that has."""
+    old, new = before_traces(prediction(1)), encode_record(prediction(2, trace_id="4bf92f3577b34da6a3ce929d0e0e4736"))
+    assert getattr(decode_record(old), "trace_id", "") is None
+    table = Table(str(tmp_path), USE_CASE, PREDICTIONS)
+    table.append_once(rows_of([old], parcel_schema(), 1), "s")
+    stored = table.scan().collect()
+
+    assert stored["trace_id"].to_list() == [None]
+    assert list(encoded_rows(stored.drop("trace_id"), PREDICTIONS, USE_CASE)) == [old]
+    table.append_once(rows_of([new], parcel_schema(), 2), "s")
     assert list(encoded_rows(table.scan().sort("seq").collect(), PREDICTIONS, USE_CASE)) == [old, new]
 
 

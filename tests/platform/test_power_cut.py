@@ -12,11 +12,12 @@ import pytest
 from lake.delta import Table
 from lake.home import Home
 from lake.log.backlog import backlog
+from lake.log.durability import Durability
 from lake.log.group_commit import GroupCommit
 from lake.log.log_key import LogKey
 from lake.log.records import encode_record
 from lake.log.shipper import Shipper
-from lake.log.slot import Durability, Slot
+from lake.log.slot import Slot
 from lake.tables import PREDICTIONS
 from tests.forgetful_disk import Mounted, Watch, forgetful_disk
 from tests.load import Load

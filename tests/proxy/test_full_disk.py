@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from lake.home import Home
-from proxy.metrics import Metrics
-from proxy.room import Disk
+from lake.log.room import Disk
 from serving.app import create_app
 from tests.disks import fill, small_disk
 from tests.forgetful_disk import forgetful_disk
-from tests.proxied import labels, parameters, predictions, proxied
+from tests.proxied import NOBODY, labels, parameters, predictions, proxied
 from tests.proxy.test_labels import LABELS
 from tests.scenario import USE_CASE, parcel, records_body
 from tests.served import PREDICT, Approver, Client, eventually, listening, toy
@@ -158,9 +158,10 @@ class Rules(msgspec.Struct):
     groups: list[Group]
 
 
-def test_the_alerts_on_the_disk_go_by_metrics_that_there_are() -> None:
+def test_the_alerts_on_the_disk_go_by_metrics_that_there_are(home: Home) -> None:
     document = msgspec.yaml.decode(Path("deploy/prometheus/disk.yaml").read_bytes(), type=Rules)
-    known = {metric.name for metric in Metrics().registry.collect()}
+    with proxied(home, parameters({"champion": NOBODY})) as client:
+        known = {family.name for family in text_string_to_metric_families(client.get("/metrics").text)}
 
     rules = [rule for group in document.groups for rule in group.rules]
 

@@ -32,9 +32,12 @@ def test_requests_labels_and_the_log_are_counted(loop: Loop) -> None:
     def grown(*key: str) -> float:
         return after[key] - before.get(key, 0.0)
 
-    by_arm = [grown("trainserve_proxy_requests_total", arm, "answered", USE_CASE) for arm in ("champion", "challenger")]
+    by_arm = [
+        grown("trainserve_proxy_requests_total", arm, "lignum", f"{USE_CASE} {seq}.0.0", "answered", USE_CASE)
+        for seq, arm in enumerate(("champion", "challenger"), 1)
+    ]
     assert (sum(by_arm), min(by_arm) > 0) == (10, True)
-    assert grown("trainserve_proxy_requests_total", "none", "refused", USE_CASE) == 1
+    assert grown("trainserve_proxy_requests_total", "none", "none", "none", "refused", USE_CASE) == 1
     assert grown("trainserve_proxy_labels_total", USE_CASE) == 1
     assert grown("trainserve_log_records_committed") == 22
     assert 0 < grown("trainserve_log_commits") <= 12

@@ -29,18 +29,20 @@ def test_requests_are_counted_by_interface_and_outcome(home: Home, approver: App
     requests = "trainserve_predictor_requests_total"
     with Client(create_app(home, USE_CASE, "champion")) as client:
         client.post(PREDICT, content=records_body(parcel()))
-        assert metric(client, requests, interface="predict", outcome="unavailable") == 1
+        assert metric(client, requests, interface="predict", outcome="unavailable", engine="none", model="none") == 1
         assert metric(client, "trainserve_predictor_release_seq") == 0
 
-        approver.release(toy())
+        digest = approver.release(toy())
         eventually(lambda: client.get("/health/ready").status_code == 200)
         client.post(PREDICT, content=records_body(*varied(3)))
         client.post(PREDICT, content=records_body(parcel(weight_kg=-1)))
         client.post(INFER, content=tensors_body(*varied(2)))
 
-        assert metric(client, requests, interface="predict", outcome="answered") == 1
-        assert metric(client, requests, interface="predict", outcome="refused") == 1
-        assert metric(client, requests, interface="infer", outcome="answered") == 1
+        model = {"engine": "lignum", "model": f"{USE_CASE} 1.0.0"}
+        assert metric(client, requests, interface="predict", outcome="answered", **model) == 1
+        assert metric(client, requests, interface="predict", outcome="refused", engine="none", model="none") == 1
+        assert metric(client, requests, interface="infer", outcome="answered", **model) == 1
+        assert metric(client, "trainserve_predictor_model", package_digest=digest, **model) == 1
         assert metric(client, "trainserve_predictor_rows_total") == 5
         assert metric(client, "trainserve_predictor_latency_seconds_count", interface="predict") == 1
         assert metric(client, "trainserve_predictor_release_seq") == 1

@@ -12,6 +12,8 @@ from lake.log.privacy import Redactor
 from lake.log.records import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, encode_record
 from lake.release.live import Release
 
+STAND_ALONE = "stand-alone"  # the rule of an answer that no proxy routed
+
 
 class Exchange(msgspec.Struct, kw_only=True):
     """A request and what became of it. Fields are filled in as they become known."""
@@ -24,6 +26,8 @@ class Exchange(msgspec.Struct, kw_only=True):
     received_at_us: int = msgspec.field(default_factory=now_us)
     started: float = msgspec.field(default_factory=time.perf_counter)
     redactor: Redactor | None = None
+    trace_id: str | None = None
+    trace_headers: dict[str, str] | None = None
     routing_key: str | None = None
     rule: str | None = None
     release: Release | None = None
@@ -84,5 +88,6 @@ class Exchange(msgspec.Struct, kw_only=True):
             attempts=self.attempts,
             latency_us=int((time.perf_counter() - self.started) * 1_000_000),
             upstream_latency_us=self.upstream_latency_us,
+            trace_id=self.trace_id,
             **of_the_row,
         )

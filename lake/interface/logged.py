@@ -1,0 +1,59 @@
+"""Answers that are sent only when their rows are on disk: the same for a proxy, and for a predictor that stands alone."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+import msgspec
+from litestar import MediaType, Response
+
+from lake.decoder import Rows
+from lake.interface.messages import REQUEST_ID_HEADER
+from lake.interface.problems import MEDIA_TYPE, problem_document
+from lake.log.exchange import Exchange
+from lake.log.group_commit import GroupCommit
+from lake.log.receipts import RECEIPT_HEADER, with_proof
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the client gets; its rows are on disk, where the receipt says."""
+
+    status: int
+    body: bytes
+    request_id: str
+    receipt: str
+
+    def response(self) -> Response[bytes]:
+        """The answer with its id and its receipt as headers."""
+        media_type = MediaType.JSON if self.status == HTTPStatus.OK else MEDIA_TYPE
+        headers = {REQUEST_ID_HEADER: self.request_id, RECEIPT_HEADER: self.receipt}
+        return Response(self.body, status_code=self.status, media_type=media_type, headers=headers)
+
+
+class AnswerLog:
+    """Writes down how an exchange ended, and gives the answer then. Raises SpoolUnavailable when it cannot be written."""
+
+    def __init__(self, spool: GroupCommit, count: Callable[[Exchange], None] | None = None) -> None:
+        self._spool = spool
+        self._count = count
+
+    async def answered(
+        self, exchange: Exchange, body: bytes, rows: Rows | None, scores: list[list[float]] | None, *, prove: bool
+    ) -> Answer:
+        """An answer of a model, as its engine gave it, with its proof if that is asked for."""
+        exchange.outcome, exchange.status = "answered", HTTPStatus.OK
+        return await self._logged(exchange, body, exchange.records(rows, scores), prove=prove)
+
+    async def refused(self, exchange: Exchange, error: Exception, rows: Rows | None, *, prove: bool) -> Answer:
+        """The problem that answers an error; it is the client's, or else something has failed."""
+        document = problem_document(error, exchange.request_id)
+        exchange.outcome = "refused" if document.status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
+        exchange.status = document.status
+        return await self._logged(exchange, msgspec.json.encode(document), exchange.records(rows, None), prove=prove)
+
+    async def _logged(self, exchange: Exchange, body: bytes, records: list[bytes], *, prove: bool) -> Answer:
+        receipt = await self._spool.append(records)
+        if self._count is not None:
+            self._count(exchange)
+        if prove:
+            body = with_proof(body, receipt.proof(records))
+        return Answer(exchange.status, body, exchange.request_id, receipt.text)

@@ -1,0 +1,123 @@
+"""A predictor without a proxy: it keeps the prediction log itself, and answers only with what is in it."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response
+
+from lake.documents import DocumentStore
+from lake.errors import NotFound, SpoolUnavailable, TrainServeError, Unavailable
+from lake.home import Home
+from lake.interface.access import Access
+from lake.interface.labels import LabelsAccepted, label_records
+from lake.interface.logged import AnswerLog
+from lake.interface.messages import REQUEST_ID_HEADER, InterfaceName
+from lake.interface.problems import Refused
+from lake.interface.trace import trace_of
+from lake.log.exchange import STAND_ALONE, Exchange
+from lake.log.group_commit import GroupCommit
+from lake.log.labels import LabelReader
+from lake.log.privacy import Privacy, Redactor
+from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER, with_proof
+from serving.follower import Follower
+from serving.metrics import Metrics
+from serving.model import ReleasedModel
+from serving.prediction import Course, Predictor
+
+
+class RowKeeper:
+    """Says of each model's rows what of them the log may keep. `newest` and `labels` are for the model that was loaded last."""
+
+    def __init__(self, home: Home) -> None:
+        self.newest: Redactor | None = None
+        self.labels: LabelReader | None = None
+        self._keys = home.keys
+        self._store = DocumentStore(home.lake, make=False)
+        self._privacy: Privacy | None = None
+
+    def prepare(self, model: ReleasedModel) -> None:
+        """Before a model serves. Raises SettingError for a key that is not the lake's, Unavailable where there is none yet."""
+        if self._privacy is None:
+            self._privacy = Privacy.open(self._keys, self._store)
+        model.redactor = self.newest = Redactor(model.schema, self._privacy)
+        self.labels = LabelReader(model.redactor)
+
+
+class StandAlone:
+    """Answers clients: lets them in, has the predictor answer, and logs that before it is sent."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        follower: Follower,
+        keeper: RowKeeper,
+        spool: GroupCommit,
+        access: Access,
+        metrics: Metrics,
+    ) -> None:
+        self._predictor = predictor
+        self._follower = follower
+        self._keeper = keeper
+        self._spool = spool
+        self._access = access
+        self._metrics = metrics
+        self._log = AnswerLog(spool)
+
+    async def respond(self, interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """The logged answer. Raises NotFound, Refused without a key or from a proxy, SpoolUnavailable."""
+        if REQUEST_ID_HEADER in request.headers:
+            why = "This predictor stands alone and keeps the log itself: behind a proxy it would be logged twice."
+            raise Refused(HTTPStatus.MISDIRECTED_REQUEST, f"{why} Start it without --stand-alone, or ask it directly.")
+        known = request.scope["state"]
+        known["client_id"] = client_id = self._access.client_id(request, "client")
+        exchange = Exchange(
+            use_case=name,
+            body=body,
+            client_id=client_id,
+            parameters_version=0,
+            arm=self._follower.arm,
+            rule=STAND_ALONE,
+            redactor=self._keeper.newest,
+        )
+        known["request_id"] = exchange.request_id
+        if (trace := trace_of(request.headers)) is not None:
+            exchange.trace_id = trace.trace_id
+        try:
+            return await self._logged(exchange, interface, prove=PROOF_HEADER in request.headers)
+        except SpoolUnavailable:
+            self._metrics.unlogged[interface].inc()
+            raise
+
+    async def accept_labels(self, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Write labels to the log, all or none. Raises NotFound, Refused, Unavailable, InvalidInput, SpoolUnavailable."""
+        if name != self._follower.use_case:
+            raise NotFound("model", name, f"This predictor serves {self._follower.use_case!r}.")
+        request.scope["state"]["client_id"] = client_id = self._access.client_id(request, "labeller")
+        if self._keeper.labels is None:
+            why = "nothing was released here since this predictor started"
+            raise Unavailable(f"the labels of {name!r}", why, "They are taken once a model is loaded.")
+        records = label_records(body, self._keeper.labels, client_id)
+        receipt = await self._spool.append(records)
+        accepted = msgspec.json.encode(LabelsAccepted(len(records)))
+        if PROOF_HEADER in request.headers:
+            accepted = with_proof(accepted, receipt.proof(records))
+        return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt.text})
+
+    async def _logged(self, exchange: Exchange, interface: InterfaceName, *, prove: bool) -> Response[bytes]:
+        course = Course()
+        try:
+            body = await self._predictor.answer(interface, exchange.use_case, exchange.body, exchange.request_id, course)
+        except NotFound:
+            raise
+        except TrainServeError as error:
+            _tell(exchange, course)
+            return (await self._log.refused(exchange, error, course.rows, prove=prove)).response()
+        _tell(exchange, course)
+        return (await self._log.answered(exchange, body, course.rows, course.scores, prove=prove)).response()
+
+
+def _tell(exchange: Exchange, course: Course) -> None:
+    if course.model is not None:
+        exchange.release, exchange.redactor = course.model.release, course.model.redactor
+        exchange.engine = None if course.scores is None else course.model.engine
