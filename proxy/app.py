@@ -10,6 +10,7 @@ from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
 from lake.interface.documentation import api_documentation, documentation_assets
 from lake.interface.problems import EXCEPTION_HANDLERS
+from lake.limits import DEFAULT_LIMITS, Limits
 from lake.log.group_commit import GroupCommit
 from lake.log.log_key import LogKey
 from lake.log.slot import Durability, Slot
@@ -40,9 +41,10 @@ def create_app(
     durability: Durability = "disk",
     greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
     clock: Clock = now_utc,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Litestar:
     """The application of one proxy worker; `parameters` are version 0 of each use case."""
-    watch = Watch(home, parameters, greatest_copy_age_s, clock)
+    watch = Watch(home, parameters, greatest_copy_age_s, clock, limits.rows)
     upstreams = Upstreams()
     spool = GroupCommit(Slot.lease(home.spools, durability), LogKey.read_or_make(home.keys))
     metrics = Metrics()
@@ -70,6 +72,7 @@ def create_app(
         ],
         lifespan=[running],
         exception_handlers=EXCEPTION_HANDLERS,
+        request_max_body_size=limits.bytes,
         openapi_config=api_documentation("trainserve proxy", release, DESCRIPTION, watch.schemas),
         logging_config=None,
     )

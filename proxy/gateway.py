@@ -5,8 +5,9 @@ from http import HTTPStatus
 import msgspec
 
 from lake.decoder import Rows
-from lake.errors import TrainServeError
-from lake.interface.messages import InterfaceName
+from lake.errors import NotFound, TrainServeError
+from lake.interface.answers import read_answer, write_answer
+from lake.interface.messages import Encoded, InterfaceName
 from lake.interface.problems import Refused, problem_document
 from lake.log.group_commit import GroupCommit
 from lake.log.receipts import with_proof
@@ -18,12 +19,13 @@ from proxy.watch import Watch
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the client gets; its rows are on disk, where the receipt says."""
+    """What the client gets, `tensors` behind the body if it wants any; its rows are on disk, where the receipt says."""
 
     status: int
     body: bytes
     request_id: str
     receipt: str
+    tensors: bytes = b""
 
 
 class Gateway:
@@ -44,8 +46,13 @@ class Gateway:
         routing_key: str | None,
         client_id: str | None,
         prove: bool,
+        version: str | None = None,
+        json_length: str | None = None,
     ) -> Answer:
         """The answer, logged, with its proof if that is asked for.
+
+        Scores are asked for in JSON and logged, whatever the client wants: for binary tensors, and for an answer without the
+        scores, the predictor is asked about records, and the client's answer written here.
 
         Raises NotFound for an unknown use case, SpoolUnavailable when it cannot be logged.
         """
@@ -60,13 +67,23 @@ class Gateway:
         try:
             reading = self._watch.reading(use_case)
             decoder, exchange.redactor = reading.decoder, reading.redactor
-            rows = decoder.records(body) if interface == "predict" else decoder.tensors(body)
+            rows = decoder.records(body) if interface == "predict" else decoder.tensors(body, json_length)
             exchange.routing_key = routing_key or decoder.entity(rows.records[0])
-            given = await self._arms.ask(exchange, interface, len(rows.records))
+            as_it_is = interface == "predict" or (json_length is None and rows.wants_scores_in_json)
+            if not as_it_is:
+                exchange.body = decoder.written(rows)
+            given = await self._arms.ask(exchange, interface if as_it_is else "predict", len(rows.records))
+            if version is not None and exchange.release is not None and exchange.release.model_version != version:
+                raise NotFound("version", version, f"{exchange.release.model_version!r} answers this request.")
+            answer = Encoded(given.body)
+            if not as_it_is:
+                read = read_answer("predict", given.body, len(rows.records))
+                answer = write_answer(interface, read, rows.client_request_id, rows.outputs, decoder.schema)
         except (TrainServeError, msgspec.MsgspecError) as error:
             return await self._refuse(exchange, error, rows, prove=prove)
         exchange.outcome, exchange.status, exchange.engine = "answered", HTTPStatus.OK, given.engine
-        return await self._logged(exchange, given.body, exchange.records(rows, given.scores), prove=prove)
+        logged = await self._logged(exchange, answer.text, exchange.records(rows, given.scores), prove=prove)
+        return msgspec.structs.replace(logged, tensors=answer.tensors) if answer.tensors else logged
 
     async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> tuple[bytes, str]:
         """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept.

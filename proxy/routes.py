@@ -1,6 +1,7 @@
 """The proxy's routes: predictions, labels, models, and operation."""
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from litestar import MediaType, Request, Response, get, post
@@ -8,21 +9,22 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from lake.interface.bodies import check_media_type, response
 from lake.interface.documentation import answer, problem
+from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
     ROUTING_KEY_HEADER,
-    InferResponse,
+    Encoded,
     InterfaceName,
     Liveness,
     ModelMetadata,
-    OipModelMetadata,
     PredictResponse,
-    ServerMetadata,
 )
 from lake.interface.problems import MEDIA_TYPE
 from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
 from lake.parameters import Parameters
+from lake.protocol import JSON_LENGTH_HEADER
 from proxy.access import Access
 from proxy.gateway import Gateway
 from proxy.labels import LabelsAccepted
@@ -35,18 +37,24 @@ PROBLEMS = {
         401: "An API key is needed",
         403: "The API key has not the role that this needs",
         404: "There is no such model",
+        413: "The body is too large",
+        415: "The body is of another media type",
         502: "The model's answer was unreadable, or not one of a released model, and was withheld",
         503: "No released model can be reached, or the log cannot be written",
         504: "The model did not answer in time",
     }.items()
 }
+ABSENT = {status: PROBLEMS[status] for status in (404, 503)}
 
 
 def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler]:
     """The routes that clients call."""
 
-    async def respond(interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def respond(
+        interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any], version: str | None = None
+    ) -> Response[bytes]:
         client_id = access.client_id(request, "client")
+        check_media_type(request.headers, binary=interface == "infer")
         given = await gateway.answer(
             interface,
             name,
@@ -54,10 +62,13 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
             routing_key=request.headers.get(ROUTING_KEY_HEADER),
             client_id=client_id,
             prove=PROOF_HEADER in request.headers,
+            version=version,
+            json_length=request.headers.get(JSON_LENGTH_HEADER) if interface == "infer" else None,
         )
-        media_type = MediaType.JSON if given.status == 200 else MEDIA_TYPE  # noqa: PLR2004 - the one success
         headers = {REQUEST_ID_HEADER: given.request_id, RECEIPT_HEADER: given.receipt}
-        return Response(given.body, status_code=given.status, media_type=media_type, headers=headers)
+        if given.status == 200:  # noqa: PLR2004 - the one success
+            return response(Encoded(given.body, given.tensors), headers)
+        return Response(given.body, status_code=given.status, media_type=MEDIA_TYPE, headers=headers)
 
     @post(
         "/models/{name:str}/predict",
@@ -70,14 +81,16 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         return await respond("predict", name, body, request)
 
     @post(
-        "/v2/models/{name:str}/infer",
+        ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
         status_code=200,
         tags=["predict"],
         responses={200: answer(InferResponse, "The scores, and who gave them; they are logged"), **PROBLEMS},
     )
-    async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Score tensors, one for each field (Open Inference Protocol v2)."""
-        return await respond("infer", name, body, request)
+    async def infer(
+        name: FromPath[str], body: RawBody, request: Request[Any, Any, Any], version: FromPath[str | None] = None
+    ) -> Response[bytes]:
+        """Score tensors, one for each field, as JSON or as bytes behind it (Open Inference Protocol v2)."""
+        return await respond("infer", name, body, request, version)
 
     @post(
         "/models/{name:str}/labels",
@@ -88,6 +101,7 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
     async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Deliver the truth about predictions, one label or many. Of several labels for one prediction the last counts."""
         client_id = access.client_id(request, "labeller")
+        check_media_type(request.headers)
         accepted, receipt = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
         return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt})
 
@@ -97,20 +111,28 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
 def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
     """The routes that describe what the champion's predictor serves."""
 
-    @get("/models/{name:str}", tags=["model"], responses={200: answer(ModelMetadata, "The champion"), **PROBLEMS})
+    @get("/models/{name:str}", tags=["model"], responses={200: answer(ModelMetadata, "The champion"), **ABSENT})
     async def model(name: FromPath[str]) -> Response[bytes]:
         """What the champion is, who approved it, and an example to try."""
         return await operation.ask_champion(name, f"/models/{name}")
 
-    @get("/v2/models/{name:str}", tags=["model"], responses={200: answer(OipModelMetadata, "The champion's tensors"), **PROBLEMS})
-    async def protocol_model(name: FromPath[str]) -> Response[bytes]:
+    @get(
+        ["/v2/models/{name:str}", "/v2/models/{name:str}/versions/{version:str}"],
+        tags=["model"],
+        responses={200: answer(OipModelMetadata, "The champion's tensors"), **ABSENT},
+    )
+    async def protocol_model(name: FromPath[str], version: FromPath[str | None] = None) -> Response[bytes]:
         """The tensors that the champion takes and gives."""
-        return await operation.ask_champion(name, f"/v2/models/{name}")
+        return await operation.ask_champion(name, f"/v2/models/{name}{_below(version)}")
 
-    @get("/v2/models/{name:str}/ready", tags=["health"], responses=PROBLEMS)
-    async def protocol_model_ready(name: FromPath[str]) -> Response[bytes]:
+    @get(
+        ["/v2/models/{name:str}/ready", "/v2/models/{name:str}/versions/{version:str}/ready"],
+        tags=["health"],
+        responses={200: answer(OipModelReadiness, "It can answer"), **ABSENT},
+    )
+    async def protocol_model_ready(name: FromPath[str], version: FromPath[str | None] = None) -> Response[bytes]:
         """Whether the champion can answer."""
-        return await operation.ask_champion(name, f"/v2/models/{name}/ready")
+        return await operation.ask_champion(name, f"/v2/models/{name}{_below(version)}/ready")
 
     @get("/v2", tags=["model"])
     async def protocol_server() -> ServerMetadata:
@@ -151,3 +173,8 @@ def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHand
         return Response(generate_latest(operation.measure().registry), media_type=CONTENT_TYPE_LATEST)
 
     return [live, ready, parameters, prometheus]
+
+
+def _below(version: str | None) -> str:
+    """Where the protocol has what is said of one version."""
+    return "" if version is None else f"/versions/{quote(version, safe='')}"

@@ -10,6 +10,7 @@ from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
 from lake.interface.documentation import api_documentation, documentation_assets
 from lake.interface.problems import EXCEPTION_HANDLERS
+from lake.limits import DEFAULT_LIMITS, Limits
 from lake.times import Clock, now_utc
 from serving.follower import Follower
 from serving.metrics import Metrics
@@ -23,10 +24,16 @@ Errors are RFC 9457 problem documents that name every problem of a request."""
 
 
 def create_app(
-    home: Home, use_case: str, arm: str, *, greatest_copy_age_s: float = GREATEST_COPY_AGE_S, clock: Clock = now_utc
+    home: Home,
+    use_case: str,
+    arm: str,
+    *,
+    greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
+    clock: Clock = now_utc,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Litestar:
     """The application of the predictor of one arm."""
-    follower = Follower(home, use_case, arm, greatest_copy_age_s, clock)
+    follower = Follower(home, use_case, arm, greatest_copy_age_s, clock, limits.rows)
     metrics = Metrics(use_case, arm)
     release = version("trainserve")
 
@@ -47,6 +54,7 @@ def create_app(
         ],
         lifespan=[following],
         exception_handlers=EXCEPTION_HANDLERS,
+        request_max_body_size=limits.bytes,
         openapi_config=api_documentation(
             f"trainserve predictor: {use_case}, {arm}",
             release,

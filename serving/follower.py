@@ -6,7 +6,8 @@ import time
 import structlog
 
 from lake.copies import GREATEST_COPY_AGE_S, CopiedLake
-from lake.errors import TrainServeError, Unavailable, VerificationError
+from lake.decoder import MAXIMUM_ROWS
+from lake.errors import NotFound, TrainServeError, Unavailable, VerificationError
 from lake.home import Home
 from lake.release.expiry import APPROVE_AGAIN, ahead, refused, served_on
 from lake.release.ledger import Ledger, is_begun
@@ -37,6 +38,7 @@ class Follower:
         arm: str,
         greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
         clock: Clock = now_utc,
+        maximum_rows: int = MAXIMUM_ROWS,
     ) -> None:
         self.use_case = use_case
         self.arm = arm
@@ -46,6 +48,7 @@ class Follower:
         self.policy = BUILT_IN.policy
         self.unverified = False
         self._home = home
+        self._maximum_rows = maximum_rows
         self._failure: str | None = None
         self._model: ReleasedModel | None = None
         self._ends_at: float | None = None
@@ -60,6 +63,15 @@ class Follower:
         if isinstance(judged, Unavailable):
             raise judged
         return judged
+
+    def serving(self, name: str, version: str | None = None) -> ReleasedModel:
+        """The model of this name, of this version if one is asked for. Raises NotFound, Unavailable."""
+        if name != self.use_case:
+            raise NotFound("model", name, f"This predictor serves {self.use_case!r}.")
+        model = self.model
+        if version not in (None, model.release.model_version):
+            raise NotFound("version", version, f"{name!r} is served in version {model.release.model_version!r}.")
+        return model
 
     @property
     def current(self) -> ReleasedModel | None:
@@ -161,7 +173,7 @@ class Follower:
             ended = served is not None and served.release.package_digest in revoked_packages
             self._ends_at = time.monotonic() + LONGEST_SWAP_S if ended else None
             try:
-                self._model = ReleasedModel.load(self.lake, self.use_case, release)
+                self._model = ReleasedModel.load(self.lake, self.use_case, release, self._maximum_rows)
             except Exception:
                 if ended:
                     self._stop()

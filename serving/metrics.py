@@ -1,11 +1,12 @@
 """What a predictor counts, for Prometheus."""
 
 import math
+import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from lake.copies import Source
-from lake.interface.messages import InterfaceName
+from lake.interface.messages import InterfaceName, Scored
 from lake.release.expiry import remaining_s
 from serving.follower import Follower
 
@@ -29,6 +30,12 @@ class Metrics:
             registry=self.registry,
         )
         rows = Counter("trainserve_predictor_rows", "Rows answered", [*labels], registry=self.registry)
+        self._unknown = Counter(
+            "trainserve_predictor_unknown_categories",
+            "Rows answered although the model does not know the category of the field",
+            [*labels, "field"],
+            registry=self.registry,
+        )
         release = Gauge("trainserve_predictor_release_seq", "The release served, 0 for none", [*labels], registry=self.registry)
         alarm = Gauge("trainserve_predictor_alarm", "1 while readiness names an alarm", [*labels], registry=self.registry)
         unverified = Gauge(
@@ -73,6 +80,15 @@ class Metrics:
         self._labels = labels
         sources: tuple[Source, ...] = ("lake", "copy")
         self.source = {name: source.labels(**labels, source=name) for name in sources}
+
+    def count(self, interface: InterfaceName, scored: Scored, started: float) -> None:
+        """Count one answer, to a request that began at this reading of `time.perf_counter`."""
+        self.answered[interface].inc()
+        self.rows.inc(len(scored.scores))
+        for fields in scored.unknown.values():
+            for field in fields:
+                self._unknown.labels(**self._labels, field=field).inc()
+        self.latency[interface].observe(time.perf_counter() - started)
 
     def measure(self, follower: Follower) -> bytes:
         """The page of all counters, with the gauges that are read only now."""

@@ -5,8 +5,9 @@ import time
 
 from uuid_utils import uuid7
 
-from lake.errors import InvalidInput, NotFound, Unavailable
-from lake.interface.messages import InterfaceName, infer_response, predict_response
+from lake.errors import InvalidInput, Unavailable
+from lake.interface.answers import GivenAnswer, write_answer
+from lake.interface.messages import Encoded, InterfaceName
 from serving.follower import Follower
 from serving.metrics import Metrics
 
@@ -21,14 +22,25 @@ class Predictor:
         self._follower = follower
         self._metrics = metrics
 
-    async def answer(self, interface: InterfaceName, name: str, body: bytes, request_id: str | None) -> bytes:
-        """The encoded answer. Raises NotFound, Unavailable, InvalidInput."""
+    async def answer(
+        self,
+        interface: InterfaceName,
+        name: str,
+        body: bytes,
+        request_id: str | None,
+        *,
+        version: str | None = None,
+        json_length: str | None = None,
+    ) -> Encoded:
+        """The encoded answer. Raises NotFound, Unavailable, InvalidInput.
+
+        `json_length` says where the JSON of a body with binary tensors ends.
+        """
         started = time.perf_counter()
-        if name != self._follower.use_case:
-            raise NotFound("model", name, f"This predictor serves {self._follower.use_case!r}.")
         try:
-            model = self._follower.model
-            rows = model.decoder.records(body) if interface == "predict" else model.decoder.tensors(body)
+            model = self._follower.serving(name, version)
+            decoder = model.decoder
+            rows = decoder.records(body) if interface == "predict" else decoder.tensors(body, json_length)
         except InvalidInput:
             self._metrics.refused[interface].inc()
             raise
@@ -36,13 +48,10 @@ class Predictor:
             self._metrics.unavailable[interface].inc()
             raise
         if len(rows.records) <= ROWS_ON_THE_LOOP:
-            scores = model.scores(rows.records)
+            scored = model.scored(rows.records)
         else:
-            scores = await asyncio.to_thread(model.scores, rows.records)
-        provenance = model.provenance(request_id or str(uuid7()))
-        encode = predict_response if interface == "predict" else infer_response
-        answer = encode(scores, name, model.release.model_version, provenance, rows.client_request_id)
-        self._metrics.answered[interface].inc()
-        self._metrics.rows.inc(len(rows.records))
-        self._metrics.latency[interface].observe(time.perf_counter() - started)
+            scored = await asyncio.to_thread(model.scored, rows.records)
+        given = GivenAnswer(scored, model.release.model_version, model.provenance(request_id or str(uuid7())))
+        answer = write_answer(interface, given, rows.client_request_id, rows.outputs, model.schema)
+        self._metrics.count(interface, scored, started)
         return answer

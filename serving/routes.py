@@ -9,27 +9,30 @@ from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.copies import LakeStatus, Source
-from lake.errors import NotFound, Unavailable
+from lake.errors import Unavailable
+from lake.interface.bodies import check_media_type, response
 from lake.interface.documentation import answer, problem
+from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata, oip_metadata
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
-    InferResponse,
     Liveness,
     ModelMetadata,
-    OipModelMetadata,
     PredictResponse,
-    ServerMetadata,
-    oip_metadata,
 )
+from lake.protocol import JSON_LENGTH_HEADER
 from serving.follower import Follower
 from serving.metrics import Metrics
-from serving.model import ReleasedModel
 from serving.prediction import Predictor
 
-REFUSALS = {
-    400: problem("The request is wrong; every problem is named"),
+ABSENT = {
     404: problem("There is no such model here"),
     503: problem("Nothing released and verified can answer"),
+}
+REFUSALS = {
+    400: problem("The request is wrong; every problem is named"),
+    413: problem("The body is too large"),
+    415: problem("The body is of another media type"),
+    **ABSENT,
 }
 
 
@@ -62,19 +65,31 @@ def prediction_routes(predictor: Predictor) -> list[HTTPRouteHandler]:
     )
     async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records."""
-        scores = await predictor.answer("predict", name, body, request.headers.get(REQUEST_ID_HEADER))
-        return Response(scores, media_type=MediaType.JSON)
+        check_media_type(request.headers)
+        given = await predictor.answer("predict", name, body, request.headers.get(REQUEST_ID_HEADER))
+        return response(given)
 
     @post(
-        "/v2/models/{name:str}/infer",
+        ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
         status_code=200,
         tags=["predict"],
         responses={200: answer(InferResponse, "The scores, and who gave them"), **REFUSALS},
     )
-    async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Score tensors, one for each field (Open Inference Protocol v2)."""
-        scores = await predictor.answer("infer", name, body, request.headers.get(REQUEST_ID_HEADER))
-        return Response(scores, media_type=MediaType.JSON)
+    async def infer(
+        name: FromPath[str], body: RawBody, request: Request[Any, Any, Any], version: FromPath[str | None] = None
+    ) -> Response[bytes]:
+        """Score tensors, one for each field, as JSON or as bytes behind it (Open Inference Protocol v2)."""
+        headers = request.headers
+        check_media_type(headers, binary=True)
+        given = await predictor.answer(
+            "infer",
+            name,
+            body,
+            headers.get(REQUEST_ID_HEADER),
+            version=version,
+            json_length=headers.get(JSON_LENGTH_HEADER),
+        )
+        return response(given)
 
     return [predict, infer]
 
@@ -82,26 +97,25 @@ def prediction_routes(predictor: Predictor) -> list[HTTPRouteHandler]:
 def model_routes(follower: Follower, version: str) -> list[HTTPRouteHandler]:
     """The routes that describe what is served."""
 
-    def served(name: str) -> ReleasedModel:
-        if name != follower.use_case:
-            raise NotFound("model", name, f"This predictor serves {follower.use_case!r}.")
-        return follower.model
-
-    @get("/models/{name:str}", tags=["model"], responses=REFUSALS)
+    @get("/models/{name:str}", tags=["model"], responses=ABSENT)
     async def model(name: FromPath[str]) -> ModelMetadata:
-        """What is served, who approved it, until when, and an example to try."""
-        return served(name).metadata(follower.notice)
+        """What is served, who approved it, until when, what it takes and gives, and an example to try."""
+        return follower.serving(name).metadata(follower.notice)
 
-    @get("/v2/models/{name:str}", tags=["model"], responses=REFUSALS)
-    async def protocol_model(name: FromPath[str]) -> OipModelMetadata:
+    @get(["/v2/models/{name:str}", "/v2/models/{name:str}/versions/{version:str}"], tags=["model"], responses=ABSENT)
+    async def protocol_model(name: FromPath[str], version: FromPath[str | None] = None) -> OipModelMetadata:
         """The tensors that the model takes and gives."""
-        found = served(name)
-        return oip_metadata(found.schema, found.release.model_version, found.engine)
+        found = follower.serving(name, version)
+        return oip_metadata(found.signature, found.name, found.release.model_version, found.engine)
 
-    @get("/v2/models/{name:str}/ready", tags=["health"], responses=REFUSALS)
-    async def protocol_model_ready(name: FromPath[str]) -> dict[str, Any]:
+    @get(
+        ["/v2/models/{name:str}/ready", "/v2/models/{name:str}/versions/{version:str}/ready"],
+        tags=["health"],
+        responses=ABSENT,
+    )
+    async def protocol_model_ready(name: FromPath[str], version: FromPath[str | None] = None) -> OipModelReadiness:
         """Whether the model can answer."""
-        return {"name": name, "ready": served(name) is not None}
+        return OipModelReadiness(name=follower.serving(name, version).name, ready=True)
 
     @get("/v2", tags=["model"])
     async def protocol_server() -> ServerMetadata:

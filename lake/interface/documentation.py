@@ -13,10 +13,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.static_files import create_static_files_router
 
-from lake.decoder import TENSOR_TYPES
 from lake.input_schema import Field, InputSchema
 from lake.interface.problems import MEDIA_TYPE, ProblemDocument
 from lake.log.labels import Label
+from lake.protocol import TENSOR_TYPES
 
 ASSETS_PATH = "/schema/assets"
 

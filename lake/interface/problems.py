@@ -29,7 +29,7 @@ _STATUS: tuple[tuple[type[TrainServeError], HTTPStatus], ...] = (
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """RFC 9457, with every problem of the input and the request's id as further members."""
+    """RFC 9457, with the problems of the input, how many more it has, and the request's id as further members."""
 
     type: str = "about:blank"
     title: str
@@ -37,6 +37,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     detail: str
     error: str
     problems: tuple[Problem, ...] = ()
+    more_problems: int = 0
     request_id: str | None = None
 
 
@@ -50,7 +51,10 @@ class Refused(TrainServeError):
 
 def problem_document(error: Exception, request_id: str | None = None) -> ProblemDocument:
     """The problem that answers an error. An error that nobody foresaw is a 500 without its inner words."""
-    problems: tuple[Problem, ...] = error.problems if isinstance(error, InvalidInput) else ()
+    problems: tuple[Problem, ...] = ()
+    more = 0
+    if isinstance(error, InvalidInput):
+        problems, more = error.problems, error.more
     if isinstance(error, HTTPException):
         status, detail = HTTPStatus(error.status_code), error.detail
         problems = _problems_of_body(error)
@@ -62,7 +66,13 @@ def problem_document(error: Exception, request_id: str | None = None) -> Problem
     else:
         status, detail = HTTPStatus.INTERNAL_SERVER_ERROR, "An error that was not foreseen; it is in the server's log."
     return ProblemDocument(
-        title=status.phrase, status=int(status), detail=detail, error=detail, problems=problems, request_id=request_id
+        title=status.phrase,
+        status=int(status),
+        detail=detail,
+        error=detail,
+        problems=problems,
+        more_problems=more,
+        request_id=request_id,
     )
 
 
