@@ -21,7 +21,7 @@ from bench.serving import LOAD_CORE, SERVER_CORE, free_ports
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import read_input_schema
-from lake.interface.documentation import example_record
+from lake.interface.examples import example_record
 from trainserve_assets.platform.processes import Processes, ProcessSpec, trainserve_command
 
 CONNECTIONS = 32

@@ -16,7 +16,7 @@ from bench.released import USE_CASE, release_flights
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import read_input_schema
-from lake.interface.documentation import example_record
+from lake.interface.examples import example_record
 from lake.listener import bind
 from trainserve_assets.platform.processes import Processes, ProcessSpec, trainserve_command
 

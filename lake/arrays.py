@@ -74,8 +74,7 @@ def texts_of(chunk: bytes, rows: int, path: str) -> list[str]:
         try:
             texts.append(chunk[begin:position].decode())
         except UnicodeDecodeError as error:
-            found = f"bytes that are not UTF-8, from byte {error.start} on"
-            raise InvalidInput([Problem(path=place, found=found, expected="text in UTF-8")]) from error
+            raise InvalidInput([Problem(path=place, found="bytes that are not UTF-8", expected="text")]) from error
     return texts
 
 

@@ -16,7 +16,7 @@ from lake.errors import InvalidInput
 from lake.explanation import MALFORMED, Explainer
 from lake.input_schema import InputSchema
 from lake.protocol import LONGEST_ID, SCORE, Output
-from lake.repetition import may_repeat, repeated_members
+from lake.repetition import find_repeated
 from lake.tensors import TensorReader
 
 MAXIMUM_ROWS = 10_000
@@ -69,7 +69,7 @@ class Decoder:
             request = self._records.decode(body)
         except MALFORMED as error:
             raise InvalidInput(self._explainer.body_of_records(body, error)) from error
-        if may_repeat(body, request) and (repeated := repeated_members(body)):
+        if repeated := find_repeated(body, request):
             raise InvalidInput(repeated)
         return Rows(request.records, request.id if isinstance(request.id, str) else None)
 

@@ -1,5 +1,6 @@
 """Why a body was refused: walked again in Python, value by value, to name every problem with its path."""
 
+import json
 import math
 import reprlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,8 +11,8 @@ import msgspec
 
 from lake.errors import Problem
 from lake.input_schema import Field, InputSchema
-from lake.protocol import LONGEST_ID
-from lake.repetition import repeated_members
+from lake.protocol import BINARY_SIZE, LONGEST_ID
+from lake.repetition import find_repeated
 
 _LONGEST_SHOWN = 80
 # Bytes that are not UTF-8, and nesting without end, are no MsgspecError.
@@ -39,14 +40,14 @@ class Explainer:
     def body_of_records(self, body: bytes, reason: Exception) -> Iterator[Problem]:
         """What is wrong with a body of records that was refused for this reason."""
         try:
-            request = msgspec.json.decode(body)
+            request = plain(body)
         except MALFORMED as error:
             yield not_json(body, error)
             return
         if not isinstance(request, dict) or not isinstance(request.get("records"), list):
             yield Problem(path="body", found=shown(request), expected='an object {"records": [{...}, ...]}')
             return
-        yield from _or_else(chain(repeated_members(body), self._request_of_records(request)), "body", reason)
+        yield from _or_else(chain(find_repeated(body, request), self._request_of_records(request)), "body", reason)
 
     def _request_of_records(self, request: dict[str, Any]) -> Iterator[Problem]:
         yield from _unknown_members("", request, ("records", "id"))
@@ -60,7 +61,7 @@ class Explainer:
     def body_of_tensors(self, body: bytes, reason: Exception) -> Iterator[Problem]:
         """What is wrong with the JSON of a request in the Open Inference Protocol, apart from its values."""
         try:
-            request = msgspec.json.decode(body)
+            request = plain(body)
         except MALFORMED as error:
             yield not_json(body, error)
             return
@@ -68,7 +69,7 @@ class Explainer:
             expected = 'an object {"inputs": [{"name": ..., "shape": ..., "datatype": ..., "data": ...}, ...]}'
             yield Problem(path="body", found=shown(request), expected=expected)
             return
-        yield from _or_else(chain(repeated_members(body), _request_of_tensors(request)), "body", reason)
+        yield from _or_else(chain(find_repeated(body, request), _request_of_tensors(request)), "body", reason)
 
     def rows(self, rows: Iterable[object], reason: Exception | None = None) -> Iterator[Problem]:
         """What is wrong with plain rows."""
@@ -146,6 +147,8 @@ def _tensor_problems(path: str, tensor: object) -> Iterator[Problem]:
     shape = tensor.get("shape")
     if not isinstance(shape, list) or not all(type(size) is int for size in shape):
         yield Problem(path=f"{path}.shape", found=_given(tensor, "shape"), expected="a list of integers")
+    if "data" not in tensor and not tensor.get("parameters"):
+        yield Problem(path=f"{path}.data", found="nothing", expected=f"a list of values, or {BINARY_SIZE}")
     yield from _parameter_problems(f"{path}.parameters", tensor)
 
 
@@ -181,6 +184,17 @@ def _or_else(problems: Iterable[Problem], path: str, reason: Exception | None) -
         yield Problem(path=path, found=str(reason), expected="values that fit the input schema")
 
 
+def plain(body: bytes | msgspec.Raw) -> Any:
+    """The JSON in these bytes, where a number beyond all is infinite. Raises what MALFORMED names."""
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.ValidationError:
+        try:
+            return json.loads(bytes(body))
+        except ValueError as error:
+            raise msgspec.ValidationError(str(error)) from error
+
+
 def not_json(body: bytes | msgspec.Raw, error: Exception, path: str = "body") -> Problem:
     """What of these bytes is no JSON."""
     match error:
@@ -189,7 +203,7 @@ def not_json(body: bytes | msgspec.Raw, error: Exception, path: str = "body") ->
         case RecursionError():
             found = "more levels than can be read"
         case UnicodeDecodeError():
-            found = f"bytes that are not UTF-8, from byte {error.start} on"
+            found = "bytes that are not UTF-8"
         case _:
             found = str(error)
     return Problem(path=path, found=found, expected="JSON")

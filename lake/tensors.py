@@ -3,14 +3,14 @@
 The bytes of several tensors stand in the order of the inputs; each says by `binary_data_size` how many are its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import msgspec
 
 from lake.errors import InvalidInput, Problem
-from lake.explanation import MALFORMED, Explainer, not_json, shown
+from lake.explanation import MALFORMED, Explainer, not_json, plain, shown
 from lake.input_schema import Field, InputSchema
 from lake.protocol import (
     BINARY_SIZE,
@@ -22,7 +22,7 @@ from lake.protocol import (
     Tensor,
     output_names,
 )
-from lake.repetition import may_repeat, repeated_members
+from lake.repetition import find_repeated
 
 # What would have to be looked at, but is not there to look at: shared memory; and what an answer cannot have.
 _UNSUPPORTED = ("shared_memory_region", "classification")
@@ -81,7 +81,7 @@ class TensorReader:
         except MALFORMED as error:
             raise InvalidInput(self._explainer.body_of_tensors(text, error)) from error
         found = _Found()
-        if may_repeat(text, request) and (repeated := repeated_members(text)):
+        if repeated := find_repeated(text, request):
             found.add_all(repeated)
         outputs = self._wanted(request, found)
         rows = request.inputs[0].shape[0] if request.inputs[0].shape else 0
@@ -103,10 +103,14 @@ class TensorReader:
         end = 0
         for index, tensor in enumerate(request.inputs):
             path = f"inputs[{index}]"
-            chunk: bytes | None = None
-            if (size := _size(path, tensor, found)) is not None:
-                chunk = rest[end : end + size]
-                end += size
+            try:
+                size = _size(path, tensor)
+            except InvalidInput as refused:
+                found.add_refusal(refused)
+                columns[tensor.name] = ()
+                continue
+            chunk = None if size is None else rest[end : end + size]
+            end += size or 0
             field = self._fields.get(tensor.name)
             if field is None:
                 found.add_all([self._explainer.unknown_input(f"{path}.name", tensor.name)])
@@ -146,7 +150,7 @@ class TensorReader:
             except MALFORMED:
                 pass  # wrong, or nested
         try:
-            values = msgspec.json.decode(tensor.data)
+            values = plain(tensor.data)
         except MALFORMED as error:
             raise InvalidInput([not_json(tensor.data, error, f"{path}.data")]) from error
         if not isinstance(values, list):
@@ -180,19 +184,22 @@ class TensorReader:
             raise InvalidInput(self._explainer.values(f"{path}.data", values, field)) from error
 
     def _wanted(self, request: InferRequest, found: _Found) -> tuple[Output, ...]:
-        binary = _flag("parameters", request.parameters, "binary_data_output", found)
-        if not request.outputs:
-            return tuple(Output(name, bool(binary)) for name in self._outputs)
+        """The outputs that the answer is to hold: all of them where none are named."""
         wanted: dict[str, Output] = {}
-        for index, output in enumerate(request.outputs):
-            path = f"outputs[{index}]"
-            if output.name not in self._outputs:
-                found.add(f"{path}.name", shown(output.name), f"one of {list(self._outputs)}")
-            elif output.name in wanted:
-                found.add(f"{path}.name", f"{output.name!r} again", "each output once")
-            asked = _flag(f"{path}.parameters", output.parameters, "binary_data", found)
-            wanted[output.name] = Output(output.name, bool(binary if asked is None else asked))
-        return tuple(wanted.values())
+        try:
+            binary = bool(_flag("parameters", request.parameters, "binary_data_output"))
+            for index, output in enumerate(request.outputs or ()):
+                path = f"outputs[{index}]"
+                asked = _flag(f"{path}.parameters", output.parameters, "binary_data")
+                if output.name not in self._outputs:
+                    found.add(f"{path}.name", shown(output.name), f"one of {list(self._outputs)}")
+                elif output.name in wanted:
+                    found.add(f"{path}.name", f"{output.name!r} again", "each output once")
+                wanted[output.name] = Output(output.name, binary if asked is None else asked)
+        except InvalidInput as refused:
+            found.add_refusal(refused)
+            return ()
+        return tuple(wanted.values()) or tuple(Output(name, binary) for name in self._outputs)
 
 
 def _divided(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
@@ -205,35 +212,36 @@ def _divided(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
     return body[: int(json_length)], body[int(json_length) :]
 
 
-def _size(path: str, tensor: Tensor, found: _Found) -> int | None:
+def _size(path: str, tensor: Tensor) -> int | None:
     """How many bytes behind the JSON are this tensor's; None for one in JSON."""
-    _refuse_unsupported(f"{path}.parameters", tensor.parameters, found)
-    if not isinstance(tensor.parameters, dict) or BINARY_SIZE not in tensor.parameters:
+    if not isinstance(tensor.parameters, dict):
+        return None
+    _refuse_unsupported(f"{path}.parameters", tensor.parameters)
+    if BINARY_SIZE not in tensor.parameters:
         return None
     size = tensor.parameters[BINARY_SIZE]
-    if type(size) is int and size >= 0:
-        return size
-    found.add(f"{path}.parameters.{BINARY_SIZE}", shown(size), "a number of bytes")
-    return 0
+    if type(size) is not int or size < 0:
+        raise _refusal(f"{path}.parameters.{BINARY_SIZE}", shown(size), "a number of bytes")
+    return size
 
 
-def _flag(path: str, parameters: Parameters, name: str, found: _Found) -> bool | None:
+def _flag(path: str, parameters: Parameters, name: str) -> bool | None:
     """The flag of this name; None where it is not given."""
-    _refuse_unsupported(path, parameters, found)
-    if not isinstance(parameters, dict) or name not in parameters:
+    if not isinstance(parameters, dict):
         return None
-    flag = parameters[name]
-    if isinstance(flag, bool):
-        return flag
-    found.add(f"{path}.{name}", shown(flag), "true or false")
-    return None
+    _refuse_unsupported(path, parameters)
+    flag = parameters.get(name)
+    if not isinstance(flag, bool | None):
+        raise _refusal(f"{path}.{name}", shown(flag), "true or false")
+    return flag
 
 
-def _refuse_unsupported(path: str, parameters: Parameters, found: _Found) -> None:
+def _refuse_unsupported(path: str, parameters: Mapping[str, Any]) -> None:
     """Other parameters that nobody here knows are left alone, as the protocol asks."""
     for name in _UNSUPPORTED:
-        if isinstance(parameters, dict) and name in parameters:
-            found.add(f"{path}.{name}", shown(parameters[name]), "no such parameter: this server has not that extension")
+        if name in parameters:
+            expected = "no such parameter: this server has not that extension"
+            raise _refusal(f"{path}.{name}", shown(parameters[name]), expected)
 
 
 def _refusal(path: str, found: str, expected: str) -> InvalidInput:

@@ -73,6 +73,6 @@ def create_app(
         lifespan=[running],
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=limits.bytes,
-        openapi_config=api_documentation("trainserve proxy", release, DESCRIPTION, watch.schemas),
+        openapi_config=api_documentation("trainserve proxy", release, DESCRIPTION, watch.schemas, limits.rows),
         logging_config=None,
     )

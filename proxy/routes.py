@@ -101,7 +101,6 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
     async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Deliver the truth about predictions, one label or many. Of several labels for one prediction the last counts."""
         client_id = access.client_id(request, "labeller")
-        check_media_type(request.headers)
         accepted, receipt = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
         return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt})
 
@@ -160,7 +159,7 @@ def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHand
         readiness = operation.readiness()
         return Response(readiness, status_code=200 if readiness.ready else 503)
 
-    @get("/parameters/{name:str}", tags=["operation"], responses=PROBLEMS)
+    @get("/parameters/{name:str}", tags=["operation"], responses={200: answer(Parameters, "The parameters in force"), **PROBLEMS})
     async def parameters(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         """The parameters in force, with their version."""
         access.client_id(request, "operator")

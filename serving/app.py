@@ -60,6 +60,7 @@ def create_app(
             release,
             DESCRIPTION,
             lambda: [model.schema] if (model := follower.current) else [],
+            limits.rows,
         ),
         logging_config=None,
     )

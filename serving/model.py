@@ -10,7 +10,7 @@ from lake.decoder import MAXIMUM_ROWS, Decoder
 from lake.engines import Row
 from lake.errors import VerificationError
 from lake.input_schema import InputSchema, read_input_schema
-from lake.interface.documentation import example_record
+from lake.interface.examples import example_record
 from lake.interface.messages import ModelMetadata, Provenance, Scored
 from lake.interface.signature import signature_of
 from lake.package import Package, open_package

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
 from lake.errors import Conflict, InvalidInput, NotFound, Problem, TrainServeError, Unavailable, VerificationError
@@ -99,6 +100,12 @@ def _handle_known(_request: Request[Any, Any, Any], error: Exception) -> Respons
     return problem_response(document, headers)
 
 
+def _handle_too_large(request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
+    limit = request.route_handler.resolve_request_max_body_size()
+    detail = f"The body is larger than the {limit:,} bytes that one request may have: send fewer rows at once."
+    return problem_response(problem_document(Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)))
+
+
 def _handle_nesting(_request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
     """What the framework's own decoder raises for a body like `[[[[...`."""
     return problem_response(problem_document(Refused(HTTPStatus.BAD_REQUEST, "The body is nested too deeply.")))
@@ -111,6 +118,7 @@ def _handle_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Res
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     TrainServeError: _handle_known,
+    RequestEntityTooLarge: _handle_too_large,
     HTTPException: _handle_known,
     RecursionError: _handle_nesting,
     Exception: _handle_unforeseen,
