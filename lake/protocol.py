@@ -64,6 +64,11 @@ class Output(msgspec.Struct, frozen=True):
     binary: bool = False
 
 
+def protocol_version(version: str) -> str:
+    """A version as the protocol's paths have it: without the space, which clients would leave as it is."""
+    return version.replace(" ", "-")
+
+
 def output_names(schema: InputSchema) -> tuple[str, ...]:
     """The outputs of a model of this schema: the score first, the class that has the greatest, what was not known."""
     flags = any(field.type == "category" and field.unknown_category == "flag" for field in schema.fields)

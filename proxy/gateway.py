@@ -11,6 +11,8 @@ from lake.interface.messages import Encoded, InterfaceName
 from lake.interface.problems import Refused, problem_document
 from lake.log.group_commit import GroupCommit
 from lake.log.receipts import with_proof
+from lake.protocol import protocol_version
+from lake.release.live import Release
 from proxy.arms import Arms
 from proxy.exchange import Exchange
 from proxy.labels import LabelsAccepted, label_records
@@ -73,8 +75,8 @@ class Gateway:
             if not as_it_is:
                 exchange.body = decoder.written(rows)
             given = await self._arms.ask(exchange, interface if as_it_is else "predict", len(rows.records))
-            if version is not None and exchange.release is not None and exchange.release.model_version != version:
-                raise NotFound("version", version, f"{exchange.release.model_version!r} answers this request.")
+            if version is not None and exchange.release is not None:
+                _check_version(version, exchange.release)
             answer = Encoded(given.body)
             if not as_it_is:
                 read = read_answer("predict", given.body, len(rows.records))
@@ -110,3 +112,10 @@ class Gateway:
         if prove:
             body = with_proof(body, receipt.proof(records))
         return Answer(exchange.status, body, exchange.request_id, receipt.text)
+
+
+def _check_version(asked: str, answering: Release) -> None:
+    """Raises NotFound where another version answers a request than it asks for."""
+    answers = protocol_version(answering.model_version)
+    if asked not in (answers, answering.model_version):
+        raise NotFound("version", asked, f"Version {answers!r} answers this request.")

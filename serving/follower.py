@@ -9,6 +9,7 @@ from lake.copies import GREATEST_COPY_AGE_S, CopiedLake
 from lake.decoder import MAXIMUM_ROWS
 from lake.errors import NotFound, TrainServeError, Unavailable, VerificationError
 from lake.home import Home
+from lake.protocol import protocol_version
 from lake.release.expiry import APPROVE_AGAIN, ahead, refused, served_on
 from lake.release.ledger import Ledger, is_begun
 from lake.release.live import Live, Release, fold, revoked
@@ -69,8 +70,9 @@ class Follower:
         if name != self.use_case:
             raise NotFound("model", name, f"This predictor serves {self.use_case!r}.")
         model = self.model
-        if version not in (None, model.release.model_version):
-            raise NotFound("version", version, f"{name!r} is served in version {model.release.model_version!r}.")
+        served = protocol_version(model.release.model_version)
+        if version not in (None, served, model.release.model_version):
+            raise NotFound("version", version, f"{name!r} is served in version {served!r}.")
         return model
 
     @property

@@ -8,7 +8,7 @@ import msgspec
 
 from lake.input_schema import InputSchema
 from lake.interface.messages import Encoded, Provenance, Scored, Signature
-from lake.protocol import BINARY_SIZE, LABEL, SCORE, Output
+from lake.protocol import BINARY_SIZE, LABEL, SCORE, Output, protocol_version
 
 EXTENSIONS = ("binary_tensor_data",)
 
@@ -91,7 +91,7 @@ def infer_response(
     text = msgspec.json.encode(
         InferResponse(
             model_name=schema.use_case,
-            model_version=version,
+            model_version=protocol_version(version),
             id=provenance.request_id if client_id is None else client_id,
             parameters=provenance,
             outputs=tensors,
@@ -143,7 +143,7 @@ def oip_metadata(signature: Signature, name: str, version: str, engine: str) -> 
     """What a client of the protocol needs to build a request."""
     return OipModelMetadata(
         name=name,
-        versions=[version],
+        versions=[protocol_version(version)],
         platform=engine,
         inputs=[TensorMetadata(name=one.name, datatype=one.datatype, shape=[-1]) for one in signature.inputs],
         outputs=[TensorMetadata(name=one.name, datatype=one.datatype, shape=one.shape) for one in signature.outputs],

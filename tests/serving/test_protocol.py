@@ -13,7 +13,7 @@ from tests.scenario import USE_CASE, parcel, tensors_body
 from tests.served import INFER, Approver, Client, toy, varied
 
 MODEL = f"/v2/models/{USE_CASE}"
-VERSION = f"{MODEL}/versions/{USE_CASE}%201.0.0"
+VERSION = f"{MODEL}/versions/{USE_CASE}-1.0.0"
 
 
 def tensors(*rows: dict[str, Any], **changes: Any) -> bytes:
@@ -25,9 +25,11 @@ def tensors(*rows: dict[str, Any], **changes: Any) -> bytes:
 def test_what_is_asked_of_the_version_that_is_served_is_answered(client: Client) -> None:
     assert client.get(VERSION).json() == client.get(MODEL).json()
     assert client.get(f"{VERSION}/ready").json() == {"name": USE_CASE, "ready": True}
-    assert client.get(MODEL).json()["versions"] == [f"{USE_CASE} 1.0.0"]
+    assert client.get(MODEL).json()["versions"] == [f"{USE_CASE}-1.0.0"]
+    assert client.get(f"{MODEL}/versions/{USE_CASE}%201.0.0/ready").status_code == 200
     answer = client.post(f"{VERSION}/infer", content=tensors_body(parcel()))
     assert outputs_of(answer)["score"] == [toy().score(parcel())]
+    assert answer.json()["model_version"] == f"{USE_CASE}-1.0.0"
 
 
 @pytest.mark.parametrize("below", ["", "/ready", "/infer"])
@@ -36,7 +38,7 @@ def test_another_version_is_not_found(client: Client, below: str) -> None:
     answer = client.post(path, content=tensors_body(parcel())) if below == "/infer" else client.get(path)
 
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-    assert answer.json()["error"] == f"There is no version '2'. {USE_CASE!r} is served in version '{USE_CASE} 1.0.0'."
+    assert answer.json()["error"] == f"There is no version '2'. {USE_CASE!r} is served in version '{USE_CASE}-1.0.0'."
 
 
 def test_tensors_as_bytes_get_what_tensors_in_json_get(client: Client) -> None:

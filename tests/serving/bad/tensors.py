@@ -242,7 +242,7 @@ TENSORS = [
     Bad(
         "another version",
         tensors_body(parcel()),
-        "There is no version '9'. 'late_parcel' is served in version 'late_parcel 1.0.0'.",
+        "There is no version '9'. 'late_parcel' is served in version 'late_parcel-1.0.0'.",
         INFER.replace("/infer", "/versions/9/infer"),
         404,
     ),
