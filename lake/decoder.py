@@ -4,8 +4,7 @@ A body that is right is decoded by msgspec alone, in C, with types made once fro
 wrong is walked again in Python, to name every problem with its path.
 """
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
 from operator import attrgetter
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from lake.errors import InvalidInput
-from lake.explanation import MALFORMED, Explainer
+from lake.explanation import MALFORMED, Explainer, is_kept
 from lake.input_schema import InputSchema
 from lake.protocol import LONGEST_ID, SCORE, Output
 from lake.repetition import find_repeated
@@ -44,6 +43,7 @@ class Decoder:
         self._explainer = Explainer(schema, maximum_rows)
         self._tensors = TensorReader(schema, self._explainer, maximum_rows)
         self._numbers = [attrgetter(field.name) for field in schema.fields if field.type == "number"]
+        self._times = [attrgetter(field.name) for field in schema.fields if field.type == "timestamp"]
         types = {field.name: field.python_type() for field in schema.fields}
         required = [field.name for field in schema.fields if not field.nullable]
         nullable = [field.name for field in schema.fields if field.nullable]
@@ -71,6 +71,8 @@ class Decoder:
             raise InvalidInput(self._explainer.body_of_records(body, error)) from error
         if repeated := find_repeated(body, request):
             raise InvalidInput(repeated)
+        if not _all_kept(request.records, self._times):
+            raise InvalidInput(self._explainer.body_of_records(body))
         return Rows(request.records, request.id if isinstance(request.id, str) else None)
 
     def tensors(self, body: bytes, json_length: str | None = None) -> Rows:
@@ -93,11 +95,13 @@ class Decoder:
             records = msgspec.convert(plain, list[self.record_type])  # type: ignore[name-defined]
         except msgspec.ValidationError as error:
             raise InvalidInput(self._explainer.rows(plain, error)) from error
-        if not all(  # JSON cannot say such numbers, a frame can
-            math.isfinite(value) for record in records for read in self._numbers if (value := read(record)) is not None
-        ):
+        if not _all_kept(records, (*self._numbers, *self._times)):  # a frame has numbers that JSON cannot say
             raise InvalidInput(self._explainer.rows(plain))
         return records
+
+
+def _all_kept(records: Sequence[Any], readers: Iterable[Callable[[Any], object]]) -> bool:
+    return all(is_kept(read(record)) for read in readers for record in records)
 
 
 def event_times_us(schema: InputSchema, records: Sequence[Any], arrival_us: int) -> list[int]:

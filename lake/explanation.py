@@ -4,6 +4,7 @@ import json
 import math
 import reprlib
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import MAXYEAR, MINYEAR, datetime, timezone
 from itertools import chain
 from typing import Any
 
@@ -17,6 +18,8 @@ from lake.repetition import find_repeated
 _LONGEST_SHOWN = 80
 # Bytes that are not UTF-8, and nesting without end, are no MsgspecError.
 MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=timezone.utc), datetime.max.replace(tzinfo=timezone.utc)
 
 _brief = reprlib.Repr()  # of megabytes of lists, only what is shown is written
 _brief.maxlist = _brief.maxdict = _brief.maxlevel = 10
@@ -37,7 +40,7 @@ class Explainer:
         self._names = str(list(self._fields))
         self._maximum_rows = maximum_rows
 
-    def body_of_records(self, body: bytes, reason: Exception) -> Iterator[Problem]:
+    def body_of_records(self, body: bytes, reason: Exception | None = None) -> Iterator[Problem]:
         """What is wrong with a body of records that was refused for this reason."""
         try:
             request = plain(body)
@@ -99,10 +102,9 @@ class Explainer:
             yield from self.value(f"{path}[{index}]", value, field)
 
     def value(self, path: str, value: object, field: Field) -> Iterator[Problem]:
-        """What is wrong with one value; JSON cannot say numbers that are not finite, tensors and frames can."""
+        """What is wrong with one value."""
         try:
-            msgspec.convert(value, self._types[field.name])
-            fits = not (isinstance(value, float) and not math.isfinite(value))
+            fits = is_kept(msgspec.convert(value, self._types[field.name]))
         except msgspec.ValidationError:
             fits = False
         if not fits:
@@ -184,6 +186,15 @@ def _or_else(problems: Iterable[Problem], path: str, reason: Exception | None) -
         yield Problem(path=path, found=str(reason), expected="values that fit the input schema")
 
 
+def is_kept(value: object) -> bool:
+    """Whether a value of its type can be answered and logged: a number is finite, a time has a year in UTC too."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, datetime) and value.year in (MINYEAR, MAXYEAR):
+        return _FIRST <= value <= _LAST
+    return True
+
+
 def plain(body: bytes | msgspec.Raw) -> Any:
     """The JSON in these bytes, where a number beyond all is infinite. Raises what MALFORMED names."""
     try:
@@ -213,5 +224,7 @@ def shown(value: object) -> str:
     """A value as a message shows it: JSON's words for null, true and false, and not too long."""
     if value is None or isinstance(value, bool):
         return msgspec.json.encode(value).decode()
+    if isinstance(value, datetime):
+        value = value.isoformat()
     text = repr(value[:_LONGEST_SHOWN]) if isinstance(value, str) else _briefly(value)
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from lake.errors import InvalidInput, Problem
-from lake.explanation import MALFORMED, Explainer, not_json, plain, shown
+from lake.explanation import MALFORMED, Explainer, is_kept, not_json, plain, shown
 from lake.input_schema import Field, InputSchema
 from lake.protocol import (
     BINARY_SIZE,
@@ -136,6 +136,8 @@ class TensorReader:
                 return ()
             if len(values) != rows:
                 found.add(f"{path}.data", f"{len(values)} values", f"{rows}, as its shape says")
+            elif field.type == "timestamp" and not all(map(is_kept, values)):
+                found.add_all(self._explainer.values(f"{path}.data", values, field))
             return values
         return ()
 

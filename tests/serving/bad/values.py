@@ -52,6 +52,11 @@ VALUES = [
         row(sent_at="2013-02-29T09:30:00Z"),
         f"records[0].sent_at: found '2013-02-29T09:30:00Z', expected {TIME}",
     ),
+    Bad(
+        "a time that UTC has no year for",
+        row(sent_at="0001-01-01T00:00:00+14:00"),
+        f"records[0].sent_at: found '0001-01-01T00:00:00+14:00', expected {TIME}",
+    ),
     Bad("a time in words", row(sent_at="yesterday"), f"records[0].sent_at: found 'yesterday', expected {TIME}"),
     Bad("a time as a number", row(sent_at=1372671000), f"records[0].sent_at: found 1372671000, expected {TIME}"),
     Bad(
