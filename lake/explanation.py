@@ -201,9 +201,11 @@ def plain(body: bytes | msgspec.Raw) -> Any:
         return msgspec.json.decode(body)
     except msgspec.ValidationError:
         try:
-            return json.loads(bytes(body))
+            found = json.loads(bytes(body))
+            json.dumps(found, ensure_ascii=False).encode()  # it lets halves of surrogate pairs through
         except ValueError as error:
             raise msgspec.ValidationError(str(error)) from error
+        return found
 
 
 def not_json(body: bytes | msgspec.Raw, error: Exception, path: str = "body") -> Problem:

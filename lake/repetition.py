@@ -27,8 +27,8 @@ def find_repeated(text: bytes, decoded: object) -> Sequence[Problem]:
         if not _may_repeat(text, msgspec.json.decode(text)):
             return ()
         pairs = json.loads(text.decode(), object_pairs_hook=_Object, parse_int=str, parse_float=str)
-    except msgspec.ValidationError:
-        return ()  # it has a number beyond all, and is refused for that
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ()  # in what was left undecoded is something that is no JSON; it is refused for that
     except RecursionError:
         return [Problem(path="body", found="more levels than can be read", expected="a few")]
     return _repeated(pairs)

@@ -181,9 +181,12 @@ class TensorReader:
     def _fitting(self, path: str, values: list[Any], field: Field) -> Sequence[Any]:
         """The values as the field has them."""
         try:
-            return msgspec.convert(values, self._accepted[field.name])  # type: ignore[no-any-return]
+            fitting: Sequence[Any] = msgspec.convert(values, self._accepted[field.name])
         except msgspec.ValidationError as error:
             raise InvalidInput(self._explainer.values(f"{path}.data", values, field)) from error
+        if not all(map(is_kept, fitting)):
+            raise InvalidInput(self._explainer.values(f"{path}.data", values, field))
+        return fitting
 
     def _wanted(self, request: InferRequest, found: _Found) -> tuple[Output, ...]:
         """The outputs that the answer is to hold: all of them where none are named."""
