@@ -22,7 +22,7 @@ from bench.requests import LOAD_CORE, SERVER_CORE
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import read_input_schema
-from lake.interface.documentation import example_record
+from lake.interface.examples import example_record
 from trainserve_assets.platform.processes import Processes, ProcessSpec, trainserve_command
 
 CONNECTIONS = 32

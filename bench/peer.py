@@ -15,7 +15,7 @@ import msgspec
 from bench.case import Case, free_ports
 from lake.errors import Unavailable
 from lake.input_schema import InputSchema
-from lake.interface.documentation import example_infer, example_record
+from lake.interface.examples import example_infer, example_record
 from lake.package import Package
 from trainserve_assets.platform.processes import ProcessSpec
 

@@ -19,7 +19,7 @@ from bench.released import USE_CASE, release_flights
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import read_input_schema
-from lake.interface.documentation import example_record
+from lake.interface.examples import example_record
 from lake.package import open_package
 from trainserve_assets.platform.processes import ProcessSpec, trainserve_command
 

@@ -12,9 +12,14 @@ TrainServeError
     └── SpoolUnavailable  the log cannot be written, so nothing may be answered
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import msgspec
+
+# A body that is wrong throughout is told what is wrong with its beginning, and how much more is.
+PROBLEMS_LISTED = 100
+_PROBLEMS_COUNTED = 1_000
 
 
 class TrainServeError(Exception):
@@ -41,11 +46,16 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvalidInput(TrainServeError):
-    """A request that cannot be answered as it stands."""
+    """A request that cannot be answered as it stands: the first of its problems, and how many `more` there are."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(str(problem) for problem in self.problems))
+    def __init__(self, problems: Iterable[Problem], more: int = 0) -> None:
+        found = iter(problems)
+        self.problems = tuple(islice(found, PROBLEMS_LISTED))
+        self.more = more + sum(1 for _ in islice(found, _PROBLEMS_COUNTED))
+        words = [str(problem) for problem in self.problems]
+        if self.more:
+            words.append(f"and {'at least ' if self.more >= _PROBLEMS_COUNTED else ''}{self.more:,} more")
+        super().__init__("; ".join(words))
 
 
 class NotFound(TrainServeError):

@@ -52,7 +52,7 @@ def create_app(
     `parameters` are version 0 of each use case.
     """
     worker = worker or Worker()
-    watch = Watch(home, parameters, greatest_copy_age_s, clock)
+    watch = Watch(home, parameters, greatest_copy_age_s, clock, worker.settings.maximum_rows)
     upstreams = Upstreams()
     spool = GroupCommit(Slot.lease(home.spools, durability), LogKey.read_or_make(home.keys))
     metrics = Metrics()
@@ -78,7 +78,7 @@ def create_app(
             route_handlers=[*handlers, documentation_assets()],
             lifespan=list(lifespan),
             exception_handlers=EXCEPTION_HANDLERS,
-            openapi_config=api_documentation(title, release, DESCRIPTION, watch.schemas),
+            openapi_config=api_documentation(title, release, DESCRIPTION, watch.schemas, worker.settings.maximum_rows),
             request_max_body_size=worker.settings.maximum_bytes,
             logging_config=None,
         )

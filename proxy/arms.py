@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
 import structlog
 
 from lake.home import now_us
-from lake.interface.messages import InterfaceName, Provenance, read_response
+from lake.interface.answers import read_response
+from lake.interface.messages import InterfaceName, Provenance
 from lake.interface.problems import Refused
 from lake.log.exchange import Exchange
 from lake.release.expiry import APPROVE_AGAIN, refused
@@ -29,7 +31,7 @@ class Given(msgspec.Struct, frozen=True):
     """The answer of a live release: what the predictor sent, its scores row by row, and the engine that gave them."""
 
     body: bytes
-    scores: list[list[float]]
+    scores: Sequence[list[float]]
     engine: str
 
 
@@ -146,13 +148,16 @@ def _withheld(exchange: Exchange, by: Provenance) -> Refused:
     return Refused(HTTPStatus.BAD_GATEWAY, "The model that answered is not the one that was released; the answer is withheld.")
 
 
+_TOLD = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
 class _Detail(msgspec.Struct):
     detail: str = "The model answered with an error."
 
 
 def _refused_upstream(answer: UpstreamAnswer) -> Refused:
     """What the client gets instead: a predictor's refusal of the body and its own 503, in its words; else 502."""
-    if answer.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE):
+    if answer.status not in _TOLD:
         return Refused(HTTPStatus.BAD_GATEWAY, f"The model answered with status {answer.status}.")
     try:
         detail = msgspec.json.decode(answer.body, type=_Detail).detail

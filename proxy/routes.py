@@ -1,6 +1,7 @@
 """The proxy's routes: predictions, labels, models, and operation."""
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from litestar import MediaType, Request, Response, get, post
@@ -9,17 +10,16 @@ from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.interface.access import Access
+from lake.interface.bodies import read_question
 from lake.interface.documentation import answer, problem
+from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata
 from lake.interface.labels import LabelsAccepted
 from lake.interface.messages import (
     ROUTING_KEY_HEADER,
-    InferResponse,
     InterfaceName,
     Liveness,
     ModelMetadata,
-    OipModelMetadata,
     PredictResponse,
-    ServerMetadata,
 )
 from lake.interface.trace import trace_of
 from lake.interface.worker import Worker
@@ -35,23 +35,26 @@ PROBLEMS = {
         401: "An API key is needed",
         403: "The API key has not the role that this needs",
         404: "There is no such model",
+        413: "The body is too large",
+        415: "The body is of another media type",
         502: "The model's answer was unreadable, or not one of a released model, and was withheld",
         503: "No released model can be reached, or the log cannot be written",
         504: "The model did not answer in time",
     }.items()
 }
+ABSENT = {status: PROBLEMS[status] for status in (404, 503)}
 
 
 def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler]:
     """The routes that clients call."""
 
-    async def respond(interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def respond(
+        interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any], version: str | None = None
+    ) -> Response[bytes]:
         known = request.scope["state"]
         known["client_id"] = client_id = access.client_id(request, "client")
         given = await gateway.answer(
-            interface,
-            name,
-            body,
+            read_question(interface, name, body, request.headers, version),
             routing_key=request.headers.get(ROUTING_KEY_HEADER),
             client_id=client_id,
             trace=trace_of(request.headers),
@@ -71,14 +74,16 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         return await respond("predict", name, body, request)
 
     @post(
-        "/v2/models/{name:str}/infer",
+        ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
         status_code=200,
         tags=["predict"],
         responses={200: answer(InferResponse, "The scores, and who gave them; they are logged"), **PROBLEMS},
     )
-    async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Score tensors, one for each field (Open Inference Protocol v2)."""
-        return await respond("infer", name, body, request)
+    async def infer(
+        name: FromPath[str], body: RawBody, request: Request[Any, Any, Any], version: FromPath[str | None] = None
+    ) -> Response[bytes]:
+        """Score tensors, one for each field, as JSON or as bytes behind it (Open Inference Protocol v2)."""
+        return await respond("infer", name, body, request, version)
 
     @post(
         "/models/{name:str}/labels",
@@ -98,20 +103,28 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
 def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
     """The routes that describe what the champion's predictor serves."""
 
-    @get("/models/{name:str}", tags=["model"], responses={200: answer(ModelMetadata, "The champion"), **PROBLEMS})
+    @get("/models/{name:str}", tags=["model"], responses={200: answer(ModelMetadata, "The champion"), **ABSENT})
     async def model(name: FromPath[str]) -> Response[bytes]:
         """What the champion is, who approved it, and an example to try."""
         return await operation.ask_champion(name, f"/models/{name}")
 
-    @get("/v2/models/{name:str}", tags=["model"], responses={200: answer(OipModelMetadata, "The champion's tensors"), **PROBLEMS})
-    async def protocol_model(name: FromPath[str]) -> Response[bytes]:
+    @get(
+        ["/v2/models/{name:str}", "/v2/models/{name:str}/versions/{version:str}"],
+        tags=["model"],
+        responses={200: answer(OipModelMetadata, "The champion's tensors"), **ABSENT},
+    )
+    async def protocol_model(name: FromPath[str], version: FromPath[str | None] = None) -> Response[bytes]:
         """The tensors that the champion takes and gives."""
-        return await operation.ask_champion(name, f"/v2/models/{name}")
+        return await operation.ask_champion(name, f"/v2/models/{name}{_below(version)}")
 
-    @get("/v2/models/{name:str}/ready", tags=["health"], responses=PROBLEMS)
-    async def protocol_model_ready(name: FromPath[str]) -> Response[bytes]:
+    @get(
+        ["/v2/models/{name:str}/ready", "/v2/models/{name:str}/versions/{version:str}/ready"],
+        tags=["health"],
+        responses={200: answer(OipModelReadiness, "It can answer"), **ABSENT},
+    )
+    async def protocol_model_ready(name: FromPath[str], version: FromPath[str | None] = None) -> Response[bytes]:
         """Whether the champion can answer."""
-        return await operation.ask_champion(name, f"/v2/models/{name}/ready")
+        return await operation.ask_champion(name, f"/v2/models/{name}{_below(version)}/ready")
 
     @get("/v2", tags=["model"])
     async def protocol_server() -> ServerMetadata:
@@ -139,7 +152,7 @@ def operation_routes(operation: Operation, access: Access, worker: Worker) -> li
         readiness = operation.readiness()
         return Response(readiness, status_code=200 if readiness.ready else 503)
 
-    @get("/parameters/{name:str}", tags=["operation"], responses=PROBLEMS)
+    @get("/parameters/{name:str}", tags=["operation"], responses={200: answer(Parameters, "The parameters in force"), **PROBLEMS})
     async def parameters(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         """The parameters in force, with their version."""
         access.client_id(request, "operator")
@@ -152,3 +165,8 @@ def operation_routes(operation: Operation, access: Access, worker: Worker) -> li
         return Response(await worker.metrics(), media_type=CONTENT_TYPE_LATEST)
 
     return [live, ready, parameters, prometheus]
+
+
+def _below(version: str | None) -> str:
+    """Where the protocol has what is said of one version."""
+    return "" if version is None else f"/versions/{quote(version, safe='')}"

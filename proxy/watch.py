@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from lake.copies import GREATEST_COPY_AGE_S, CopiedLake, LakeStatus
-from lake.decoder import Decoder
+from lake.decoder import MAXIMUM_ROWS, Decoder
 from lake.documents import DocumentStore
 from lake.errors import NotFound, TrainServeError, Unavailable
 from lake.home import Home, now_us
@@ -74,9 +74,11 @@ class Watch:
         parameters: Mapping[str, Parameters],
         greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
         clock: Clock = now_utc,
+        maximum_rows: int = MAXIMUM_ROWS,
     ) -> None:
         self.alarms: dict[str, str] = {}
         self.clock = clock
+        self._maximum_rows = maximum_rows
         self._home = home
         self._store = DocumentStore(home.lake, make=False)
         self._lakes = {use_case: CopiedLake(home, use_case, greatest_copy_age_s, clock) for use_case in parameters}
@@ -223,7 +225,8 @@ class Watch:
         reading = self._states[use_case].reading
         if schema is not None and (reading is None or reading.decoder.schema != schema):
             redactor = Redactor(schema, Privacy.open(self._home.keys, self._store))
-            self._change(use_case, reading=Reading(decoder=Decoder(schema), redactor=redactor, labels=LabelReader(redactor)))
+            decoder = Decoder(schema, self._maximum_rows)
+            self._change(use_case, reading=Reading(decoder=decoder, redactor=redactor, labels=LabelReader(redactor)))
 
 
 def _alarm_of(read: Callable[[str], None], use_case: str) -> str | None:

@@ -61,7 +61,8 @@ def create_app(
     metrics = Metrics(use_case, arm)
     spool = None if log is None else GroupCommit(Slot.lease(home.spools, log), LogKey.read_or_make(home.keys))
     keeper = None if log is None else RowKeeper(home)
-    follower = Follower(home, use_case, arm, greatest_copy_age_s, clock, None if keeper is None else keeper.prepare)
+    prepare = None if keeper is None else keeper.prepare
+    follower = Follower(home, use_case, arm, greatest_copy_age_s, clock, worker.settings.maximum_rows, prepare)
     predictor = Predictor(follower, metrics)
     access = Access(home.credentials) if ask_keys or log is not None else None
     alone = None
@@ -99,6 +100,7 @@ def create_app(
                 release,
                 DESCRIPTION if log is None else DESCRIPTION + LOGGING,
                 lambda: [model.schema] if (model := follower.current) else [],
+                worker.settings.maximum_rows,
             ),
             request_max_body_size=worker.settings.maximum_bytes,
             logging_config=None,

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import structlog
 
 from lake.copies import GREATEST_COPY_AGE_S, CopiedLake
-from lake.errors import TrainServeError, Unavailable, VerificationError
+from lake.decoder import MAXIMUM_ROWS
+from lake.errors import NotFound, TrainServeError, Unavailable, VerificationError
 from lake.home import Home
+from lake.protocol import protocol_version
 from lake.release.expiry import APPROVE_AGAIN, ahead, refused, served_on
 from lake.release.ledger import Ledger, is_begun
 from lake.release.live import Live, Release, fold, revoked
@@ -38,6 +40,7 @@ class Follower:
         arm: str,
         greatest_copy_age_s: float = GREATEST_COPY_AGE_S,
         clock: Clock = now_utc,
+        maximum_rows: int = MAXIMUM_ROWS,
         prepare: Callable[[ReleasedModel], None] | None = None,
     ) -> None:
         self.use_case = use_case
@@ -49,6 +52,7 @@ class Follower:
         self.unverified = False
         self._home = home
         self._prepare = prepare
+        self._maximum_rows = maximum_rows
         self._failure: str | None = None
         self._model: ReleasedModel | None = None
         self._ends_at: float | None = None
@@ -63,6 +67,16 @@ class Follower:
         if isinstance(judged, Unavailable):
             raise judged
         return judged
+
+    def serving(self, name: str, version: str | None = None) -> ReleasedModel:
+        """The model of this name, of this version if one is asked for. Raises NotFound, Unavailable."""
+        if name != self.use_case:
+            raise NotFound("model", name, f"This predictor serves {self.use_case!r}.")
+        model = self.model
+        served = protocol_version(model.release.model_version)
+        if version not in (None, served, model.release.model_version):
+            raise NotFound("version", version, f"{name!r} is served in version {served!r}.")
+        return model
 
     @property
     def current(self) -> ReleasedModel | None:
@@ -164,7 +178,7 @@ class Follower:
             ended = served is not None and served.release.package_digest in revoked_packages
             self._ends_at = time.monotonic() + LONGEST_SWAP_S if ended else None
             try:
-                model = ReleasedModel.load(self.lake, self.use_case, release)
+                model = ReleasedModel.load(self.lake, self.use_case, release, self._maximum_rows)
                 if self._prepare is not None:
                     self._prepare(model)
                 self._model = model

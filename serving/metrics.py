@@ -1,14 +1,17 @@
 """What a predictor counts, for Prometheus."""
 
 import math
+import time
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
 from lake.copies import Source
-from lake.interface.messages import InterfaceName
+from lake.interface.bodies import Question
+from lake.interface.messages import InterfaceName, Scored
 from lake.release.expiry import remaining_s
 from serving.follower import Follower
+from serving.model import ReleasedModel
 
 _LATENCY_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
 
@@ -33,6 +36,12 @@ class Metrics:
             registry=self.registry,
         )
         rows = Counter("trainserve_predictor_rows", "Rows answered", [*labels], registry=self.registry)
+        self._unknown = Counter(
+            "trainserve_predictor_unknown_categories",
+            "Rows answered although the model does not know the category of the field",
+            [*labels, "field"],
+            registry=self.registry,
+        )
         release = Gauge("trainserve_predictor_release_seq", "The release served, 0 for none", [*labels], registry=self.registry)
         alarm = Gauge("trainserve_predictor_alarm", "1 while readiness names an alarm", [*labels], registry=self.registry)
         unverified = Gauge(
@@ -93,13 +102,21 @@ class Metrics:
         sources: tuple[Source, ...] = ("lake", "copy")
         self.source = {name: source.labels(**labels, source=name) for name in sources}
 
-    def answered(self, interface: InterfaceName, engine: str, model: str) -> Counter:
+    def count(self, question: Question, model: ReleasedModel, scored: Scored, started: float) -> None:
+        """Count one answer, to a request that began at this reading of `time.perf_counter`."""
+        key = (question.interface, model.engine, model.release.model_version)
+        answered = self._answered.get(key) or self._answers(*key)
+        answered.inc()
+        self.rows.inc(len(scored.scores))
+        for fields in scored.unknown.values():
+            for field in fields:
+                self._unknown.labels(**self._labels, field=field).inc()
+        self.latency[question.interface].observe(time.perf_counter() - started)
+
+    def _answers(self, interface: InterfaceName, engine: str, model: str) -> Counter:
         """What counts the answers of an engine that runs this version of a model."""
-        key = (interface, engine, model)
-        counter = self._answered.get(key)
-        if counter is None:
-            counter = self._requests.labels(**self._labels, interface=interface, outcome="answered", engine=engine, model=model)
-            self._answered[key] = counter
+        counter = self._requests.labels(**self._labels, interface=interface, outcome="answered", engine=engine, model=model)
+        self._answered[interface, engine, model] = counter
         return counter
 
     def measure(self, follower: Follower) -> Iterable[Metric]:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
+from lake.categories import KnownCategories
 from lake.copies import CopiedLake, Source
-from lake.decoder import Decoder
+from lake.decoder import MAXIMUM_ROWS, Decoder
 from lake.engines import Row
 from lake.errors import VerificationError
 from lake.input_schema import InputSchema, read_input_schema
-from lake.interface.documentation import example_record
-from lake.interface.messages import ModelMetadata, Provenance
+from lake.interface.examples import example_record
+from lake.interface.messages import ModelMetadata, Provenance, Scored
+from lake.interface.signature import signature_of
 from lake.log.privacy import Redactor
 from lake.package import Package, open_package
 from lake.release.live import Release
@@ -27,34 +29,44 @@ class ReleasedModel:
     `source` is where they were read: in the lake, or in its local copy. `instead` says why its engine is not the approved one.
     """
 
-    def __init__(self, release: Release, package: Package, schema: InputSchema, source: Source = "lake") -> None:
+    def __init__(
+        self,
+        release: Release,
+        package: Package,
+        schema: InputSchema,
+        source: Source = "lake",
+        maximum_rows: int = MAXIMUM_ROWS,
+    ) -> None:
         self.release = release
         self.source = source
         self.schema = schema
-        self.decoder = Decoder(schema)
+        self.decoder = Decoder(schema, maximum_rows)
         self.name = schema.use_case
         self._manifest = package.manifest
         loaded = package.load()
         self._engine, self.instead = loaded.engine, loaded.instead
         self._row = _row_reader(package.manifest.features)
         self.redactor: Redactor | None = None  # where the predictor keeps the log itself
+        self._categories = KnownCategories(schema, package.manifest.categories)
+        self.signature = signature_of(schema, package.manifest.classes)
 
     @classmethod
-    def load(cls, lake: CopiedLake, use_case: str, release: Release) -> "ReleasedModel":
+    def load(cls, lake: CopiedLake, use_case: str, release: Release, maximum_rows: int = MAXIMUM_ROWS) -> "ReleasedModel":
         """The model of a release. Raises VerificationError, NotFound, Unavailable; never gives one half verified."""
         package = open_package(lake, use_case, release.package_digest)
         if package.manifest.use_case != use_case:
             raise VerificationError(f"package {package.digest[:12]}", f"use case {package.manifest.use_case!r}", repr(use_case))
-        return cls(release, package, read_input_schema(lake, use_case), lake.source)
+        return cls(release, package, read_input_schema(lake, use_case), lake.source, maximum_rows)
 
     @property
     def engine(self) -> str:
         """The name of the engine that runs it."""
         return self._engine.name
 
-    def scores(self, records: Sequence[Any]) -> list[list[float]]:
-        """The scores of each record."""
-        return self._engine.scores([self._row(record) for record in records])
+    def scored(self, records: Sequence[Any]) -> Scored:
+        """The scores of each record, and the categories that are not known."""
+        scores = self._engine.scores([self._row(record) for record in records])
+        return Scored(scores, self._categories.unknown(records))
 
     def provenance(self, request_id: str) -> Provenance:
         """What stands in the answer to this request."""
@@ -88,6 +100,7 @@ class ReleasedModel:
             expires_at_utc=release.expires_at_utc,
             notice=notice,
             features=list(self._manifest.features),
+            signature=self.signature,
             example={"records": [example_record(self.schema)]},
         )
 

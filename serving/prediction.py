@@ -2,13 +2,16 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import msgspec
 from uuid_utils import uuid7
 
 from lake.decoder import Rows
-from lake.errors import InvalidInput, NotFound, Unavailable
-from lake.interface.messages import InterfaceName, infer_response, predict_response
+from lake.errors import InvalidInput, Unavailable
+from lake.interface.answers import GivenAnswer, write_answer
+from lake.interface.bodies import Question
+from lake.interface.messages import Encoded
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.model import ReleasedModel
@@ -22,7 +25,7 @@ class Course(msgspec.Struct):
 
     model: ReleasedModel | None = None
     rows: Rows | None = None
-    scores: list[list[float]] | None = None
+    scores: Sequence[list[float]] | None = None
 
 
 class Predictor:
@@ -32,36 +35,29 @@ class Predictor:
         self._follower = follower
         self._metrics = metrics
 
-    async def answer(
-        self, interface: InterfaceName, name: str, body: bytes, request_id: str | None, course: Course | None = None
-    ) -> bytes:
+    async def answer(self, question: Question, request_id: str | None, course: Course | None = None) -> Encoded:
         """The encoded answer; how it came about is told to `course`. Raises NotFound, Unavailable, InvalidInput."""
         started = time.perf_counter()
-        if name != self._follower.use_case:
-            raise NotFound("model", name, f"This predictor serves {self._follower.use_case!r}.")
         try:
-            model = self._follower.model
+            model = self._follower.serving(question.name, question.version)
             if course is not None:
                 course.model = model
-            rows = model.decoder.records(body) if interface == "predict" else model.decoder.tensors(body)
+            rows = question.rows(model.decoder)
         except InvalidInput:
-            self._metrics.refused[interface].inc()
+            self._metrics.refused[question.interface].inc()
             raise
         except Unavailable:
-            self._metrics.unavailable[interface].inc()
+            self._metrics.unavailable[question.interface].inc()
             raise
         if course is not None:
             course.rows = rows
         if len(rows.records) <= ROWS_ON_THE_LOOP:
-            scores = model.scores(rows.records)
+            scored = model.scored(rows.records)
         else:
-            scores = await asyncio.to_thread(model.scores, rows.records)
+            scored = await asyncio.to_thread(model.scored, rows.records)
         if course is not None:
-            course.scores = scores
-        provenance = model.provenance(request_id or str(uuid7()))
-        encode = predict_response if interface == "predict" else infer_response
-        answer = encode(scores, name, model.release.model_version, provenance, rows.client_request_id)
-        self._metrics.answered(interface, model.engine, model.release.model_version).inc()
-        self._metrics.rows.inc(len(rows.records))
-        self._metrics.latency[interface].observe(time.perf_counter() - started)
+            course.scores = scored.scores
+        given = GivenAnswer(scored, model.release.model_version, model.provenance(request_id or str(uuid7())))
+        answer = write_answer(question.interface, given, rows.client_request_id, rows.outputs, model.schema)
+        self._metrics.count(question, model, scored, started)
         return answer

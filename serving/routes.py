@@ -9,32 +9,33 @@ from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.copies import LakeStatus, Source
-from lake.errors import NotFound, Unavailable
+from lake.errors import Unavailable
 from lake.interface.access import Access
+from lake.interface.bodies import Question, read_question, response
 from lake.interface.documentation import answer, problem
+from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata, oip_metadata
 from lake.interface.labels import LabelsAccepted
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
-    InferResponse,
-    InterfaceName,
     Liveness,
     ModelMetadata,
-    OipModelMetadata,
     PredictResponse,
-    ServerMetadata,
-    oip_metadata,
 )
 from lake.interface.worker import Worker
 from lake.log.group_commit import GroupCommit
 from serving.follower import Follower
-from serving.model import ReleasedModel
 from serving.prediction import Predictor
 from serving.stand_alone import StandAlone
 
-REFUSALS = {
-    400: problem("The request is wrong; every problem is named"),
+ABSENT = {
     404: problem("There is no such model here"),
     503: problem("Nothing released and verified can answer"),
+}
+REFUSALS = {
+    400: problem("The request is wrong; every problem is named"),
+    413: problem("The body is too large"),
+    415: problem("The body is of another media type"),
+    **ABSENT,
 }
 
 
@@ -61,13 +62,12 @@ def prediction_routes(
 ) -> list[HTTPRouteHandler]:
     """The routes that answer requests: `alone` logs them; without it they are for known keys only where `access` asks."""
 
-    async def respond(interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def respond(question: Question, request: Request[Any, Any, Any]) -> Response[bytes]:
         if alone is not None:
-            return await alone.respond(interface, name, body, request)
+            return await alone.respond(question, request)
         if access is not None:
             request.scope["state"]["client_id"] = access.client_id(request, "client")
-        scores = await predictor.answer(interface, name, body, request.headers.get(REQUEST_ID_HEADER))
-        return Response(scores, media_type=MediaType.JSON)
+        return response(await predictor.answer(question, request.headers.get(REQUEST_ID_HEADER)))
 
     @post(
         "/models/{name:str}/predict",
@@ -77,17 +77,19 @@ def prediction_routes(
     )
     async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records."""
-        return await respond("predict", name, body, request)
+        return await respond(read_question("predict", name, body, request.headers), request)
 
     @post(
-        "/v2/models/{name:str}/infer",
+        ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
         status_code=200,
         tags=["predict"],
         responses={200: answer(InferResponse, "The scores, and who gave them"), **REFUSALS},
     )
-    async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Score tensors, one for each field (Open Inference Protocol v2)."""
-        return await respond("infer", name, body, request)
+    async def infer(
+        name: FromPath[str], body: RawBody, request: Request[Any, Any, Any], version: FromPath[str | None] = None
+    ) -> Response[bytes]:
+        """Score tensors, one for each field, as JSON or as bytes behind it (Open Inference Protocol v2)."""
+        return await respond(read_question("infer", name, body, request.headers, version), request)
 
     return [predict, infer]
 
@@ -111,26 +113,25 @@ def label_routes(alone: StandAlone) -> list[HTTPRouteHandler]:
 def model_routes(follower: Follower, version: str) -> list[HTTPRouteHandler]:
     """The routes that describe what is served."""
 
-    def served(name: str) -> ReleasedModel:
-        if name != follower.use_case:
-            raise NotFound("model", name, f"This predictor serves {follower.use_case!r}.")
-        return follower.model
-
-    @get("/models/{name:str}", tags=["model"], responses=REFUSALS)
+    @get("/models/{name:str}", tags=["model"], responses=ABSENT)
     async def model(name: FromPath[str]) -> ModelMetadata:
-        """What is served, who approved it, until when, and an example to try."""
-        return served(name).metadata(follower.notice)
+        """What is served, who approved it, until when, what it takes and gives, and an example to try."""
+        return follower.serving(name).metadata(follower.notice)
 
-    @get("/v2/models/{name:str}", tags=["model"], responses=REFUSALS)
-    async def protocol_model(name: FromPath[str]) -> OipModelMetadata:
+    @get(["/v2/models/{name:str}", "/v2/models/{name:str}/versions/{version:str}"], tags=["model"], responses=ABSENT)
+    async def protocol_model(name: FromPath[str], version: FromPath[str | None] = None) -> OipModelMetadata:
         """The tensors that the model takes and gives."""
-        found = served(name)
-        return oip_metadata(found.schema, found.release.model_version, found.engine)
+        found = follower.serving(name, version)
+        return oip_metadata(found.signature, found.name, found.release.model_version, found.engine)
 
-    @get("/v2/models/{name:str}/ready", tags=["health"], responses=REFUSALS)
-    async def protocol_model_ready(name: FromPath[str]) -> dict[str, Any]:
+    @get(
+        ["/v2/models/{name:str}/ready", "/v2/models/{name:str}/versions/{version:str}/ready"],
+        tags=["health"],
+        responses=ABSENT,
+    )
+    async def protocol_model_ready(name: FromPath[str], version: FromPath[str | None] = None) -> OipModelReadiness:
         """Whether the model can answer."""
-        return {"name": name, "ready": served(name) is not None}
+        return OipModelReadiness(name=follower.serving(name, version).name, ready=True)
 
     @get("/v2", tags=["model"])
     async def protocol_server() -> ServerMetadata:

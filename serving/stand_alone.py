@@ -10,9 +10,10 @@ from lake.documents import DocumentStore
 from lake.errors import NotFound, SpoolUnavailable, TrainServeError, Unavailable
 from lake.home import Home
 from lake.interface.access import Access
+from lake.interface.bodies import Question
 from lake.interface.labels import LabelsAccepted, label_records
 from lake.interface.logged import AnswerLog
-from lake.interface.messages import REQUEST_ID_HEADER, InterfaceName
+from lake.interface.messages import REQUEST_ID_HEADER
 from lake.interface.problems import Refused
 from lake.interface.trace import trace_of
 from lake.log.exchange import STAND_ALONE, Exchange
@@ -64,7 +65,7 @@ class StandAlone:
         self._metrics = metrics
         self._log = AnswerLog(spool)
 
-    async def respond(self, interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def respond(self, question: Question, request: Request[Any, Any, Any]) -> Response[bytes]:
         """The logged answer. Raises NotFound, Refused without a key or from a proxy, SpoolUnavailable."""
         if REQUEST_ID_HEADER in request.headers:
             why = "This predictor stands alone and keeps the log itself: behind a proxy it would be logged twice."
@@ -72,8 +73,8 @@ class StandAlone:
         known = request.scope["state"]
         known["client_id"] = client_id = self._access.client_id(request, "client")
         exchange = Exchange(
-            use_case=name,
-            body=body,
+            use_case=question.name,
+            body=question.body,
             client_id=client_id,
             parameters_version=0,
             arm=self._follower.arm,
@@ -84,9 +85,9 @@ class StandAlone:
         if (trace := trace_of(request.headers)) is not None:
             exchange.trace_id = trace.trace_id
         try:
-            return await self._logged(exchange, interface, prove=PROOF_HEADER in request.headers)
+            return await self._logged(exchange, question, prove=PROOF_HEADER in request.headers)
         except SpoolUnavailable:
-            self._metrics.unlogged[interface].inc()
+            self._metrics.unlogged[question.interface].inc()
             raise
 
     async def accept_labels(self, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -104,10 +105,10 @@ class StandAlone:
             accepted = with_proof(accepted, receipt.proof(records))
         return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt.text})
 
-    async def _logged(self, exchange: Exchange, interface: InterfaceName, *, prove: bool) -> Response[bytes]:
+    async def _logged(self, exchange: Exchange, question: Question, *, prove: bool) -> Response[bytes]:
         course = Course()
         try:
-            body = await self._predictor.answer(interface, exchange.use_case, exchange.body, exchange.request_id, course)
+            body = await self._predictor.answer(question, exchange.request_id, course)
         except NotFound:
             raise
         except TrainServeError as error:

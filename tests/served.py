@@ -167,5 +167,5 @@ def scores_of(answer: bytes, interface: str = "predict") -> list[float]:
     document = msgspec.json.decode(answer)
     if interface == "predict":
         return [row["score"] for row in document["predictions"]]
-    [output] = document["outputs"]
-    return list(output["data"])
+    [data] = [output["data"] for output in document["outputs"] if output["name"] == "score"]
+    return list(data)

@@ -1,13 +1,14 @@
 """Answers that are sent only when their rows are on disk: the same for a proxy, and for a predictor that stands alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 import msgspec
-from litestar import MediaType, Response
+from litestar import Response
 
 from lake.decoder import Rows
-from lake.interface.messages import REQUEST_ID_HEADER
+from lake.interface.bodies import response
+from lake.interface.messages import REQUEST_ID_HEADER, Encoded
 from lake.interface.problems import MEDIA_TYPE, problem_document
 from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
@@ -18,15 +19,16 @@ class Answer(msgspec.Struct, frozen=True):
     """What the client gets; its rows are on disk, where the receipt says."""
 
     status: int
-    body: bytes
+    body: Encoded
     request_id: str
     receipt: str
 
     def response(self) -> Response[bytes]:
         """The answer with its id and its receipt as headers."""
-        media_type = MediaType.JSON if self.status == HTTPStatus.OK else MEDIA_TYPE
         headers = {REQUEST_ID_HEADER: self.request_id, RECEIPT_HEADER: self.receipt}
-        return Response(self.body, status_code=self.status, media_type=media_type, headers=headers)
+        if self.status == HTTPStatus.OK:
+            return response(self.body, headers)
+        return Response(self.body.text, status_code=self.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 class AnswerLog:
@@ -37,7 +39,7 @@ class AnswerLog:
         self._count = count
 
     async def answered(
-        self, exchange: Exchange, body: bytes, rows: Rows | None, scores: list[list[float]] | None, *, prove: bool
+        self, exchange: Exchange, body: Encoded, rows: Rows | None, scores: Sequence[list[float]] | None, *, prove: bool
     ) -> Answer:
         """An answer of a model, as its engine gave it, with its proof if that is asked for."""
         exchange.outcome, exchange.status = "answered", HTTPStatus.OK
@@ -48,12 +50,12 @@ class AnswerLog:
         document = problem_document(error, exchange.request_id)
         exchange.outcome = "refused" if document.status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
         exchange.status = document.status
-        return await self._logged(exchange, msgspec.json.encode(document), exchange.records(rows, None), prove=prove)
+        return await self._logged(exchange, Encoded(msgspec.json.encode(document)), exchange.records(rows, None), prove=prove)
 
-    async def _logged(self, exchange: Exchange, body: bytes, records: list[bytes], *, prove: bool) -> Answer:
+    async def _logged(self, exchange: Exchange, body: Encoded, records: list[bytes], *, prove: bool) -> Answer:
         receipt = await self._spool.append(records)
         if self._count is not None:
             self._count(exchange)
         if prove:
-            body = with_proof(body, receipt.proof(records))
+            body = Encoded(with_proof(body.text, receipt.proof(records)), body.tensors)
         return Answer(exchange.status, body, exchange.request_id, receipt.text)

@@ -1,12 +1,12 @@
-"""What is answered: JSON records, the Open Inference Protocol v2, and the metadata of a model."""
+"""What is answered: JSON records, and the metadata of a model."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from lake.decoder import TENSOR_TYPES
-from lake.input_schema import InputSchema
+from lake.categories import Unknown
+from lake.input_schema import FieldType
 
 REQUEST_ID_HEADER = "trainserve-request-id"
 ROUTING_KEY_HEADER = "trainserve-routing-key"
@@ -32,10 +32,14 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PredictedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row's answer: `score` is a probability (binary) or a value (regression), `scores` one for each class."""
+    """One row's answer: `score` is a probability (binary) or a value (regression), `scores` one for each class.
+
+    `unknown_categories` are the fields whose category the model does not know, so that its score says less.
+    """
 
     score: float | None = None
     scores: list[float] | None = None
+    unknown_categories: list[str] | None = None
 
     @property
     def values(self) -> list[float]:
@@ -53,56 +57,44 @@ class PredictResponse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     id: str | None = None
 
 
-class OutputTensor(msgspec.Struct, frozen=True, kw_only=True):
-    """One output column; a multiclass score has shape [rows, classes], row after row."""
+class FieldSignature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One field of a row: what a value of it may be, and the datatype of its tensor."""
+
+    name: str
+    type: FieldType
+    datatype: str
+    nullable: bool
+    unit: str = ""
+    description: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[str, ...] = ()
+    unknown_category: Literal["flag", "refuse"] | None = None
+
+
+class OutputSignature(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One output: its datatype, its shape, where -1 is any number of rows, and what it says."""
 
     name: str
     datatype: str
     shape: list[int]
-    data: list[float]
+    description: str
+    classes: tuple[str, ...] = ()
 
 
-class InferResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer in the Open Inference Protocol; who answered stands in its parameters."""
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model takes and what it gives."""
 
-    model_name: str
-    model_version: str
-    id: str
-    parameters: Provenance
-    outputs: list[OutputTensor]
-
-
-class TensorMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """A tensor that a model takes or gives; -1 is any number of rows."""
-
-    name: str
-    datatype: str
-    shape: list[int]
-
-
-class OipModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """`GET /v2/models/{name}`."""
-
-    name: str
-    versions: list[str]
-    platform: str
-    inputs: list[TensorMetadata]
-    outputs: list[TensorMetadata]
-
-
-class ServerMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """`GET /v2`."""
-
-    name: str
-    version: str
-    extensions: list[str] = []
+    inputs: list[FieldSignature]
+    outputs: list[OutputSignature]
 
 
 class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /models/{name}`: what is served, on whose word, until when, and an example to try.
 
     `identity` is "signed" or "claimed", and `identity_note` says what that means; `notice` says that the release expires
-    soon, or has. `engine` answers, and `engine_note` says why it is not the one that was approved.
+    soon, or has. `engine` answers, and `engine_note` says why it is not the one that was approved. `features` are the fields
+    that the model makes use of.
     """
 
     name: str
@@ -121,58 +113,41 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_utc: str | None
     notice: str | None = None
     features: list[str]
+    signature: Signature
     example: dict[str, Any]
 
 
-def predict_response(
-    scores: Sequence[list[float]], name: str, version: str, provenance: Provenance, client_id: str | None
-) -> bytes:
+class Scored(msgspec.Struct, frozen=True):
+    """What a model gave the rows of a request: the scores of each, and the categories that are not known."""
+
+    scores: Sequence[list[float]]
+    unknown: Unknown = {}
+
+
+class Encoded(msgspec.Struct, frozen=True):
+    """An answer as it is sent: its JSON, and the tensors that follow it as bytes, if any."""
+
+    text: bytes
+    tensors: bytes = b""
+
+
+def predict_response(scored: Scored, name: str, version: str, provenance: Provenance, client_id: str | None) -> Encoded:
     """The answer to JSON records, encoded."""
-    rows = [PredictedRow(score=row[0]) if len(row) == 1 else PredictedRow(scores=row) for row in scores]
-    return msgspec.json.encode(
-        PredictResponse(model_name=name, model_version=version, predictions=rows, provenance=provenance, id=client_id)
-    )
-
-
-def infer_response(
-    scores: Sequence[list[float]], name: str, version: str, provenance: Provenance, client_id: str | None
-) -> bytes:
-    """The answer in the Open Inference Protocol, encoded. Without a client's id it carries the request's."""
-    width = len(scores[0])
-    shape = [len(scores)] if width == 1 else [len(scores), width]
-    output = OutputTensor(name="score", datatype="FP64", shape=shape, data=[value for row in scores for value in row])
-    return msgspec.json.encode(
-        InferResponse(
-            model_name=name, model_version=version, id=client_id or provenance.request_id, parameters=provenance, outputs=[output]
+    rows = [PredictedRow(score=row[0]) if len(row) == 1 else PredictedRow(scores=row) for row in scored.scores]
+    for index, fields in scored.unknown.items():
+        rows[index] = msgspec.structs.replace(rows[index], unknown_categories=list(fields))
+    return Encoded(
+        msgspec.json.encode(
+            PredictResponse(model_name=name, model_version=version, predictions=rows, provenance=provenance, id=client_id)
         )
     )
 
 
-_PREDICT = msgspec.json.Decoder(PredictResponse)
-_INFER = msgspec.json.Decoder(InferResponse)
+_decode = msgspec.json.Decoder(PredictResponse).decode
 
 
-def read_response(interface: InterfaceName, body: bytes, rows: int) -> tuple[list[list[float]], Provenance]:
-    """The scores of an answer, row by row, and who gave it.
-
-    Raises msgspec.MsgspecError, also when it does not score each of the `rows` that were asked about.
-    """
-    if interface == "predict":
-        predicted = _PREDICT.decode(body)
-        scores, provenance = [row.values for row in predicted.predictions], predicted.provenance
-    else:
-        inferred = _INFER.decode(body)
-        data, provenance = [value for output in inferred.outputs[:1] for value in output.data], inferred.parameters
-        width = max(1, len(data) // rows)
-        scores = [data[start : start + width] for start in range(0, len(data), width)]
-    widths = {len(row) for row in scores}
-    if len(scores) != rows or len(widths) != 1 or 0 in widths:
-        raise msgspec.ValidationError(f"{len(scores)} scored rows, expected {rows}")
-    return scores, provenance
-
-
-def oip_metadata(schema: InputSchema, version: str, engine: str) -> OipModelMetadata:
-    """What a client of the protocol needs to build a request."""
-    inputs = [TensorMetadata(name=field.name, datatype=TENSOR_TYPES[field.type][0], shape=[-1]) for field in schema.fields]
-    outputs = [TensorMetadata(name="score", datatype="FP64", shape=[-1, len(schema.classes)] if schema.classes else [-1])]
-    return OipModelMetadata(name=schema.use_case, versions=[version], platform=engine, inputs=inputs, outputs=outputs)
+def read_predict_response(body: bytes) -> tuple[PredictResponse, Scored]:
+    """An answer to JSON records, and what it scored. Raises msgspec.MsgspecError."""
+    answer = _decode(body)
+    unknown = {index: row.unknown_categories for index, row in enumerate(answer.predictions) if row.unknown_categories}
+    return answer, Scored([row.values for row in answer.predictions], unknown)

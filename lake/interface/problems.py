@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
 from lake.errors import Conflict, InvalidInput, NotFound, Problem, TrainServeError, Unavailable, VerificationError
@@ -29,7 +30,7 @@ _STATUS: tuple[tuple[type[TrainServeError], HTTPStatus], ...] = (
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """RFC 9457, with every problem of the input and the request's id as further members."""
+    """RFC 9457, with the problems of the input, how many more it has, and the request's id as further members."""
 
     type: str = "about:blank"
     title: str
@@ -37,6 +38,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     detail: str
     error: str
     problems: tuple[Problem, ...] = ()
+    more_problems: int = 0
     request_id: str | None = None
 
 
@@ -50,7 +52,10 @@ class Refused(TrainServeError):
 
 def problem_document(error: Exception, request_id: str | None = None) -> ProblemDocument:
     """The problem that answers an error. An error that nobody foresaw is a 500 without its inner words."""
-    problems: tuple[Problem, ...] = error.problems if isinstance(error, InvalidInput) else ()
+    problems: tuple[Problem, ...] = ()
+    more = 0
+    if isinstance(error, InvalidInput):
+        problems, more = error.problems, error.more
     if isinstance(error, HTTPException):
         status, detail = HTTPStatus(error.status_code), error.detail
         problems = _problems_of_body(error)
@@ -62,7 +67,13 @@ def problem_document(error: Exception, request_id: str | None = None) -> Problem
     else:
         status, detail = HTTPStatus.INTERNAL_SERVER_ERROR, "An error that was not foreseen; it is in the server's log."
     return ProblemDocument(
-        title=status.phrase, status=int(status), detail=detail, error=detail, problems=problems, request_id=request_id
+        title=status.phrase,
+        status=int(status),
+        detail=detail,
+        error=detail,
+        problems=problems,
+        more_problems=more,
+        request_id=request_id,
     )
 
 
@@ -89,6 +100,12 @@ def _handle_known(_request: Request[Any, Any, Any], error: Exception) -> Respons
     return problem_response(document, headers)
 
 
+def _handle_too_large(request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
+    limit = request.route_handler.resolve_request_max_body_size()
+    detail = f"The body is larger than the {limit:,} bytes that one request may have: send fewer rows at once."
+    return problem_response(problem_document(Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)))
+
+
 def _handle_nesting(_request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
     """What the framework's own decoder raises for a body like `[[[[...`."""
     return problem_response(problem_document(Refused(HTTPStatus.BAD_REQUEST, "The body is nested too deeply.")))
@@ -101,6 +118,7 @@ def _handle_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Res
 
 EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     TrainServeError: _handle_known,
+    RequestEntityTooLarge: _handle_too_large,
     HTTPException: _handle_known,
     RecursionError: _handle_nesting,
     Exception: _handle_unforeseen,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from lake.decoder import MAXIMUM_ROWS
 from lake.errors import SettingError
 
 _MOST_WORKERS = 64
@@ -29,6 +30,8 @@ class ServerSettings:
         The address of the admin port.
     admin_port
         The port for health, metrics and parameters, which the other then has no more; 0: they stand on the same.
+    maximum_rows
+        The most rows of one request; one with more is refused, with 400.
     maximum_bytes
         The most bytes of one request; one with more is refused unread, with 413.
     read_timeout_s
@@ -49,6 +52,7 @@ class ServerSettings:
     unix_socket_mode: Annotated[str, Parameter(env_var="TRAINSERVE_UNIX_SOCKET_MODE")] = "660"
     admin_host: Annotated[str, Parameter(env_var="TRAINSERVE_ADMIN_HOST")] = "127.0.0.1"
     admin_port: int = 0
+    maximum_rows: Annotated[int, Parameter(env_var="TRAINSERVE_MAXIMUM_ROWS")] = MAXIMUM_ROWS
     maximum_bytes: Annotated[int, Parameter(env_var="TRAINSERVE_MAXIMUM_BYTES")] = 10_000_000
     read_timeout_s: Annotated[float, Parameter(env_var="TRAINSERVE_READ_TIMEOUT_S")] = 20.0
     keep_alive_s: Annotated[float, Parameter(env_var="TRAINSERVE_KEEP_ALIVE_S")] = 75.0
@@ -60,8 +64,9 @@ class ServerSettings:
         """Raises SettingError for the first setting that cannot be used."""
         if not 1 <= self.workers <= _MOST_WORKERS:
             raise SettingError("workers", self.workers, f"1 to {_MOST_WORKERS}")
-        if self.maximum_bytes < 1:
-            raise SettingError("maximum_bytes", self.maximum_bytes, "1 or more")
+        for name in ("maximum_rows", "maximum_bytes"):
+            if (found := getattr(self, name)) < 1:
+                raise SettingError(name, found, "1 or more")
         least: Mapping[str, float] = {"read_timeout_s": 0.001, "keep_alive_s": 0.001, "drain_delay_s": 0, "drain_s": 0}
         for name, bound in least.items():
             if not bound <= (found := getattr(self, name)) < float("inf"):

@@ -1,6 +1,7 @@
 """One exchange with a client: what is known of it while it is answered, and the rows that it leaves in the log."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -39,7 +40,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     outcome: Outcome = "failed"
     status: int = 500
 
-    def records(self, rows: Rows | None, scores: list[list[float]] | None) -> list[bytes]:
+    def records(self, rows: Rows | None, scores: Sequence[list[float]] | None) -> list[bytes]:
         """What the exchange leaves in the log, encoded: a record for each row of the request.
 
         A request that could not be decoded leaves one record, with the beginning of its body if no field is sensitive: in

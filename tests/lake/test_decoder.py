@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lake.decoder import MAXIMUM_ROWS, Decoder, Rows, event_times_us
 from lake.errors import InvalidInput
 from lake.input_schema import Field
-from tests.scenario import parcel, parcel_schema, records_body, tensors_body, without
+from lake.log.records import encode_record
+from tests.scenario import parcel, parcel_schema, prediction, records_body, tensors_body, without
 
 DECODER = Decoder(parcel_schema())
 
@@ -108,7 +109,6 @@ def test_every_problem_of_a_body_is_reported_at_once() -> None:
         b'{"records": 3}',
         b'{"rows": []}',
         b'{"records": [NaN]}',
-        b'{"records": [{"weight_kg": 1e999}]}',
         b'{"records": [{"depot": "\xff"}]}',
         b"\xff\xfe",
         b'{"records": ' + b"[" * 100_000,
@@ -169,7 +169,7 @@ def test_a_required_field_without_its_tensor_is_named() -> None:
     assert found == {"inputs": ("no input 'depot'", "depot: one of 'north', 'south', 'harbour'")}
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"inputs": []}', b'{"inputs": [{"name": "weight_kg"}]}', b'{"inputs": 1}'])
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"inputs": []}', b'{"inputs": 1}', b'{"outputs": []}'])
 def test_a_body_that_is_no_inference_request_is_refused(body: bytes) -> None:
     assert list(problems_of(body, tensors=True)) == ["body"]
 
@@ -245,6 +245,21 @@ def test_plain_rows_are_held_to_the_same_rules_and_so_are_values_that_json_canno
         return
     with pytest.raises(InvalidInput, match=rf"rows\[1\].{name}"):
         DECODER.convert([parcel(), parcel(**{name: value})])
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59.999999-00:01"])
+def test_a_time_that_utc_has_no_year_for_is_refused_by_every_way_in(text: str) -> None:
+    assert list(problems_of(records_body(parcel(sent_at=text)))) == ["records[0].sent_at"]
+    assert list(problems_of(tensors_body(parcel(sent_at=text)), tensors=True)) == ["inputs[1].data[0]"]
+    with pytest.raises(InvalidInput, match=r"rows\[0\].sent_at"):
+        DECODER.convert([parcel(sent_at=text)])
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0001-01-01T00:01:00+00:01"])
+def test_the_first_and_the_last_time_are_ones(text: str) -> None:
+    [record] = DECODER.records(records_body(parcel(sent_at=text))).records
+
+    assert encode_record(prediction(1, features=record))
 
 
 def test_an_integer_field_keeps_within_a_range_that_is_given_in_fractions() -> None:

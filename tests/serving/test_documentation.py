@@ -1,14 +1,16 @@
 """The predictor's API pages are whole and true, and work without a network."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lake.home import Home
 from serving.app import create_app
+from tests.api_fuzz import assert_keeps_its_document
 from tests.api_pages import ApiDocument, assert_page_is_offline
 from tests.scenario import USE_CASE, parcel, records_body, without
-from tests.served import PREDICT, Client
+from tests.served import PREDICT, Approver, Client, listening, toy
 
 
 def test_the_document_is_whole(client: Client) -> None:
@@ -62,6 +64,19 @@ def test_it_accepts_what_the_predictor_answers(client: Client, row: dict[str, An
     answered = client.post(PREDICT, content=records_body(row)).status_code == 200
 
     assert ApiDocument(client).accepts("/models/{name}/predict", {"records": [row]}) == answered
+
+
+def test_a_client_that_tries_everything_meets_nothing_that_is_not_in_it(home: Home, approver: Approver, tmp_path: Path) -> None:
+    approver.release(toy())
+    with listening(create_app(home, USE_CASE, "champion")) as url:
+        assert_keeps_its_document(url, tmp_path, examples=15)
+
+
+@pytest.mark.slow
+def test_a_client_that_tries_everything_for_long_meets_nothing_either(home: Home, approver: Approver, tmp_path: Path) -> None:
+    approver.release(toy())
+    with listening(create_app(home, USE_CASE, "champion")) as url:
+        assert_keeps_its_document(url, tmp_path, examples=1000)
 
 
 def test_the_page_needs_no_other_host(client: Client) -> None:

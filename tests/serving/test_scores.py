@@ -97,8 +97,8 @@ def test_the_protocols_answer_has_a_tensor_an_id_and_who_gave_it(client: Client)
 
     assert answer["id"] == "order 7"
     assert answer["parameters"]["arm"] == "champion"
-    [output] = answer["outputs"]
-    assert (output["name"], output["datatype"], output["shape"]) == ("score", "FP64", [3])
+    outputs = {output["name"]: (output["datatype"], output["shape"]) for output in answer["outputs"]}
+    assert outputs == {"score": ("FP64", [3]), "unknown_categories": ("BYTES", [3])}
 
 
 def test_without_the_clients_id_the_protocols_answer_has_the_requests(client: Client) -> None:

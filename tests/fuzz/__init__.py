@@ -1,0 +1,1 @@
+"""A fuzz run of the decoders behind the predictor, against an oracle of its own."""
