@@ -17,7 +17,7 @@ import atheris
 with atheris.instrument_imports(include=["lake", "serving"]):
     from lake.home import Home
     from lake.interface.bodies import Question
-from lake.interface.messages import InterfaceName
+    from lake.interface.messages import InterfaceName
     from lake.interface.problems import problem_document
     from serving.follower import Follower
     from serving.metrics import Metrics
