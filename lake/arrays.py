@@ -60,20 +60,20 @@ def _is_within(least: float, greatest: float, field: Field) -> bool:
 def texts_of(chunk: bytes, rows: int, path: str) -> list[str]:
     """The texts in the bytes of a tensor of BYTES, each behind its length. Raises InvalidInput, also when they are too many."""
     texts: list[str] = []
-    position = 0
-    while position < len(chunk):
-        place = f"{path}.data[{len(texts)}]"
+    position, end = 0, len(chunk)
+    while position < end:
         if len(texts) == rows:
-            found, expected = f"{len(chunk) - position} bytes behind its values", f"{rows} values, as its shape says"
+            found, expected = f"{end - position} bytes behind its values", f"{rows} values, as its shape says"
             raise InvalidInput([Problem(path=f"{path}.data", found=found, expected=expected)])
         begin = position + _LENGTH_BYTES
         position = begin + int.from_bytes(chunk[position:begin], "little")
-        if position > len(chunk) or begin > len(chunk):
-            expected = "the length of a text in four bytes, then the text"
-            raise InvalidInput([Problem(path=place, found="the end of the tensor's bytes", expected=expected)])
+        if position > end or begin > end:
+            found, expected = "the end of the tensor's bytes", "the length of a text in four bytes, then the text"
+            raise InvalidInput([Problem(path=f"{path}.data[{len(texts)}]", found=found, expected=expected)])
         try:
             texts.append(chunk[begin:position].decode())
         except UnicodeDecodeError as error:
+            place = f"{path}.data[{len(texts)}]"
             raise InvalidInput([Problem(path=place, found="bytes that are not UTF-8", expected="text")]) from error
     return texts
 

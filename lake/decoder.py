@@ -4,8 +4,8 @@ A body that is right is decoded by msgspec alone, in C, with types made once fro
 wrong is walked again in Python, to name every problem with its path.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterable, Sequence
+from datetime import MAXYEAR, MINYEAR, datetime, timezone
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from lake.errors import InvalidInput
 from lake.explanation import MALFORMED, Explainer, is_kept
 from lake.input_schema import InputSchema
 from lake.protocol import LONGEST_ID, SCORE, Output
-from lake.repetition import find_repeated
+from lake.repetition import RecordQuotes
 from lake.tensors import TensorReader
 
 MAXIMUM_ROWS = 10_000
@@ -41,6 +41,7 @@ class Decoder:
         self.schema = schema
         self.entity = schema.entity_reader()
         self._explainer = Explainer(schema, maximum_rows)
+        self._quotes = RecordQuotes(schema)
         self._tensors = TensorReader(schema, self._explainer, maximum_rows)
         self._numbers = [attrgetter(field.name) for field in schema.fields if field.type == "number"]
         self._times = [attrgetter(field.name) for field in schema.fields if field.type == "timestamp"]
@@ -69,9 +70,9 @@ class Decoder:
             request = self._records.decode(body)
         except MALFORMED as error:
             raise InvalidInput(self._explainer.body_of_records(body, error)) from error
-        if repeated := find_repeated(body, request):
+        if repeated := self._quotes.find_repeated(body, request.records, request.id):
             raise InvalidInput(repeated)
-        if not _all_kept(request.records, self._times):
+        if not self._have_years(request.records):
             raise InvalidInput(self._explainer.body_of_records(body))
         return Rows(request.records, request.id if isinstance(request.id, str) else None)
 
@@ -95,13 +96,18 @@ class Decoder:
             records = msgspec.convert(plain, list[self.record_type])  # type: ignore[name-defined]
         except msgspec.ValidationError as error:
             raise InvalidInput(self._explainer.rows(plain, error)) from error
-        if not _all_kept(records, (*self._numbers, *self._times)):  # a frame has numbers that JSON cannot say
+        finite = all(is_kept(read(record)) for read in self._numbers for record in records)
+        if not finite or not self._have_years(records):  # a frame has numbers that JSON cannot say
             raise InvalidInput(self._explainer.rows(plain))
         return records
 
-
-def _all_kept(records: Sequence[Any], readers: Iterable[Callable[[Any], object]]) -> bool:
-    return all(is_kept(read(record)) for read in readers for record in records)
+    def _have_years(self, records: Sequence[Any]) -> bool:
+        """Whether every time can be said in UTC."""
+        for read in self._times:
+            for time in map(read, records):
+                if time is not None and not MINYEAR < time.year < MAXYEAR and not is_kept(time):
+                    return False
+        return True
 
 
 def event_times_us(schema: InputSchema, records: Sequence[Any], arrival_us: int) -> list[int]:

@@ -1,51 +1,87 @@
 """Members that stand twice in one JSON object: RFC 8259 leaves open which of them holds, so such a body is refused.
 
-A parser keeps one of them and says nothing, so repetition is looked for in the text. What was decoded, written again, has
-as many quotes as the text, unless the text has members that were not kept. Only where the counts differ is the text parsed
-once more, and only where they still do are members compared.
+A parser keeps one of them and says nothing, so repetition is looked for in the text, by counting quotes: each member has two
+for its name, and two more if it is text. A text has as many as what was decoded of it needs, unless it has members that were
+not kept. Only where the counts differ is the text parsed once more, and only where they still do are members compared.
 """
 
 import json
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from lake.errors import Problem
+from lake.input_schema import InputSchema
 
 _LONGEST_NAME = 80
+_PAIR = 2
 
 _encode = msgspec.json.Encoder().encode
 
 
+class _Named(msgspec.Struct):
+    """A body of records, with the names of their members."""
+
+    records: list[dict[str, bool | float | str | None]]
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
+
+class RecordQuotes:
+    """How many quotes a body of records needs."""
+
+    def __init__(self, schema: InputSchema) -> None:
+        weights = {field.name: _PAIR * (1 + (field.type in ("category", "timestamp"))) for field in schema.fields}
+        self._row = sum(weights.values())
+        self._nullable = [(attrgetter(field.name), weights[field.name]) for field in schema.fields if field.nullable]
+        self._members = len(schema.fields)
+
+    def find_repeated(self, text: bytes, records: Sequence[Any], client_id: object) -> Sequence[Problem]:
+        """The members that stand more than once, in the text that these records were decoded from."""
+        quotes = _quotes(text)
+        needed = _PAIR + len(records) * self._row + (_PAIR * 2 if isinstance(client_id, str) else 0)
+        left_open = 0
+        for read, weight in self._nullable:
+            nulls = list(map(read, records)).count(None)
+            left_open += nulls
+            needed -= nulls * weight
+        if quotes == needed:
+            return ()
+        if left_open:  # some may stand there as null
+            named = sum(len(record) for record in _named(text).records)
+            if quotes == needed + _PAIR * (named - (len(records) * self._members - left_open)):
+                return ()
+        return _repeated(text)
+
+
 def find_repeated(text: bytes, decoded: object) -> Sequence[Problem]:
     """The members that stand more than once in their object, in valid JSON from which this was decoded."""
-    if not _may_repeat(text, decoded):
+    if b"\\u0022" not in text and text.count(b'"') == _encode(decoded).count(b'"'):
         return ()
-    # What was decoded by types has no nulls where a field was left open: now as it stands.
-    try:
-        if not _may_repeat(text, msgspec.json.decode(text)):
-            return ()
-        pairs = json.loads(text.decode(), object_pairs_hook=_Object, parse_int=str, parse_float=str)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ()  # in what was left undecoded is something that is no JSON; it is refused for that
-    except RecursionError:
-        return [Problem(path="body", found="more levels than can be read", expected="a few")]
-    return _repeated(pairs)
+    return _repeated(text)
 
 
-def _may_repeat(text: bytes, decoded: object) -> bool:
-    """Whether a member may stand twice in this text, by what was decoded from it; no only where none does."""
-    if b"\\" in text and b"\\u0022" in text:
-        return True  # a quote that is spelled without one
-    return text.count(b'"') != _encode(decoded).count(b'"')
+def _quotes(text: bytes) -> int:
+    """The quotes around names and texts, without those within; -1 where that cannot be told at a glance."""
+    if b"\\" not in text:
+        return text.count(b'"')
+    return -1 if b"\\\\" in text else text.count(b'"') - text.count(b'\\"')
 
 
 class _Object(list[tuple[str, Any]]):
     """A JSON object as the pairs that stand in it."""
 
 
-def _repeated(document: object) -> list[Problem]:
+def _repeated(text: bytes) -> list[Problem]:
+    try:
+        document = json.loads(text, object_pairs_hook=_Object, parse_int=str, parse_float=str)
+    except RecursionError:
+        return [Problem(path="body", found="more levels than can be read", expected="a few")]
+    except ValueError:
+        return []  # in what was left undecoded is something that is no JSON; it is refused for that
     problems = []
     waiting: list[tuple[str, object]] = [("", document)]
     while waiting:
