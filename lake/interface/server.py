@@ -92,8 +92,8 @@ class _Server(uvicorn.Server):
             proxy_headers=False,  # nothing here goes by the address that a client claims
         )
         super().__init__(config)
-        # Spans that the loop is handed, which takes fractions; uvicorn's own signature wants whole seconds.
-        vars(config).update(timeout_keep_alive=settings.keep_alive_s, timeout_graceful_shutdown=settings.drain_s)
+        config.timeout_keep_alive = settings.keep_alive_s  # type: ignore[assignment]  # the loop takes fractions
+        config.timeout_graceful_shutdown = settings.drain_s  # type: ignore[assignment]  # so here
         self.server_state = self.connections = Connections(settings)
         self.door = door
         self._worker = worker

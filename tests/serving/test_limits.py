@@ -3,13 +3,11 @@
 import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
-from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
 
-from lake.errors import SettingError
 from lake.home import Home
 from lake.interface.settings import ServerSettings
 from lake.interface.worker import Worker
@@ -161,32 +159,3 @@ def test_the_body_limit_is_the_settings(home: Home) -> None:
         worker = Worker(ServerSettings(maximum_bytes=limit))
         with Client(create_app(home, USE_CASE, "champion", worker=worker)) as client:
             assert client.post(PREDICT, content=body).status_code == status
-
-
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("workers", 0),
-        ("workers", 65),
-        ("maximum_bytes", 0),
-        ("read_timeout_s", 0),
-        ("keep_alive_s", -1),
-        ("drain_s", float("inf")),
-        ("drain_delay_s", float("nan")),
-        ("unix_socket_mode", "888"),
-        ("unix_socket_mode", "1777"),
-    ],
-)
-def test_a_setting_that_cannot_be_used_is_named(setting: str, value: float | str) -> None:
-    with pytest.raises(SettingError, match=f"{setting} is "):
-        ServerSettings(**{setting: value}).check()  # type: ignore[arg-type]
-
-
-def test_the_settings_can_be_given_by_the_environment(home: Home, tmp_path: Path) -> None:
-    path = tmp_path / "access.log"
-    environment = {"TRAINSERVE_ACCESS_LOG": str(path), "TRAINSERVE_MAXIMUM_BYTES": "5"}
-    with running(home, "predictor", USE_CASE, environment=environment) as server:
-        assert httpx.post(server.url + PREDICT, content=b"123456", trust_env=False).status_code == 413
-        assert server.stop() == 0
-
-    assert '"status":413' in path.read_text()
