@@ -14,6 +14,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from lake.bucket import check_put_if_absent, in_one_line, table_options
 from lake.delta_log import sync_commits
+from lake.delta_ranges import NO_RANGES, ranges
 from lake.errors import Conflict, NotFound, Unavailable
 from lake.failpoints import reach
 from lake.times import rfc3339
@@ -25,8 +26,6 @@ _DIGEST = "trainserve.digest"
 _KEEP_ROWS = ("OPTIMIZE", "SET TBLPROPERTIES", "VACUUM START", "VACUUM END")
 _COMPACTED_BYTES = 128 * 1024 * 1024
 _SMALL_BYTES = _COMPACTED_BYTES // 4
-# What readers of the log filter by: of these columns alone, where a table has them, its log tells the range in each file.
-_RANGED = ("event_time_utc", "received_at_utc", "arm", "package_digest", "outcome", "spool_id", "seq")
 # Columns whose values hardly repeat: a dictionary of them costs more than it saves.
 _DISTINCT = (
     "request_id",
@@ -85,7 +84,8 @@ class Table:
     def replace(self, frame: pl.DataFrame, digest: str, metadata: Mapping[str, str] | None = None) -> int:
         """Make the table hold just this frame; returns its version.
 
-        Safe to run twice: a frame whose digest the newest version already carries is not written again.
+        Safe to run twice: a frame whose digest the newest version already carries is not written again. The log tells no
+        range of any column: nobody looks for some rows of such a table, and a range names the values at its ends.
         """
         check_put_if_absent(self._lake)
         if self.exists() and self.digest() == digest:
@@ -99,6 +99,7 @@ class Table:
             frame,
             mode="overwrite",
             schema_mode="overwrite",
+            configuration={**NO_RANGES},
             commit_properties=properties,
             storage_options=self._options,
         )
@@ -191,7 +192,7 @@ class Table:
         found = handle.metadata().configuration
         missing = {name: value for name, value in properties.items() if found.get(name) != value}
         if missing:
-            with self._rewriting(handle):
+            with self.rewriting(handle):
                 handle.alter.set_table_properties(missing)
         return bool(missing)
 
@@ -206,7 +207,7 @@ class Table:
         small = self.files().filter(pl.col("size_bytes") < _SMALL_BYTES)
         crowded = small.group_by(by or pl.lit(0).alias("all")).len().filter(pl.col("len") >= fewest)
         joined = 0
-        with self._rewriting(handle):
+        with self.rewriting(handle):
             for values in crowded.select(by).rows() if by else [()] * crowded.height:
                 made = handle.optimize.compact(
                     partition_filters=[
@@ -222,14 +223,18 @@ class Table:
         return joined
 
     def delete_before(self, column: str, moment: datetime) -> int:
-        """Delete the rows whose time in this column is before a moment; returns how many. Safe to run twice.
+        """Delete the rows whose time in this column is before a moment, as `delete` does."""
+        return self.delete(f"{column} < '{rfc3339(moment)}'")
+
+    def delete(self, predicate: str) -> int:
+        """Delete the rows of which this SQL holds; returns how many. Safe to run twice.
 
         Their files stay until `vacuum`. Raises Conflict where such rows were written or rewritten meanwhile.
         """
         handle = self.open()
-        with self._rewriting(handle):
+        with self.rewriting(handle):
             made = handle.delete(
-                f"{column} < '{rfc3339(moment)}'",
+                predicate,
                 writer_properties=_writer([field.name for field in handle.schema().fields]),
                 commit_properties=CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT),
             )
@@ -238,7 +243,7 @@ class Table:
     def checkpoint(self) -> None:
         """Write the newest version down in one file, so that it opens without the log entries before it."""
         handle = self.open()
-        with self._rewriting(handle):
+        with self.rewriting(handle):
             handle.create_checkpoint()
 
     def clean_log(self) -> None:
@@ -255,11 +260,11 @@ class Table:
         keep = sorted(keep_versions)
         if not handle.vacuum(dry_run=True, full=True, keep_versions=keep):
             return 0
-        with self._rewriting(handle):
+        with self.rewriting(handle):
             return len(handle.vacuum(dry_run=False, full=True, keep_versions=keep))
 
     @contextlib.contextmanager
-    def _rewriting(self, handle: DeltaTable) -> Iterator[None]:
+    def rewriting(self, handle: DeltaTable) -> Iterator[None]:
         """Fsync what is made here; a commit that does not fit to those made meanwhile is a Conflict."""
         before = handle.version()
         try:
@@ -281,7 +286,7 @@ class Table:
                     frame.clear(),
                     mode="ignore",
                     partition_by=partition_by,
-                    configuration=_configuration(frame),
+                    configuration=ranges(frame.columns),
                     storage_options=self._options,
                 )
         return self.open()
@@ -302,12 +307,6 @@ class Table:
         if self._local:
             sync_commits(Path(self.uri), before or 0, version)
         return version
-
-
-def _configuration(frame: pl.DataFrame) -> dict[str, str]:
-    """The properties that a table of such rows is made with."""
-    ranged = [column for column in _RANGED if column in frame.columns]
-    return {"delta.dataSkippingStatsColumns": ",".join(ranged)} if ranged else {}
 
 
 def _writer(columns: Collection[str]) -> WriterProperties:

@@ -23,10 +23,21 @@ Moment = Literal[
 ]
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
 
+MomentOfErasure = Literal[
+    "erasure asked",  # it is published, nothing is erased
+    "erasure recorded",  # the audit rows are on disk, the rows that they name are still there
+    "rows erased",  # the rows of one table are gone, its old files are still there
+    "versions named",  # it is on disk what can no longer be reproduced, and can still be
+    "examples erased",  # the newest version of one table of examples has no such row, its old files are still there
+    "files removed",  # the old files of one table are gone
+    "leftovers removed",  # unreadable bytes are gone; that all is done is not said yet
+]
+MOMENTS_OF_ERASURE: tuple[MomentOfErasure, ...] = get_args(MomentOfErasure)
+
 _reached: Counter[str] = Counter()
 
 
-def reach(moment: Moment) -> None:
+def reach(moment: Moment | MomentOfErasure) -> None:
     """Tell that this moment is reached: nothing happens, but in the process that is to end here."""
     wanted = os.environ.get(VARIABLE)
     if not wanted:
@@ -46,6 +57,7 @@ def check_failpoint() -> None:
 
 def _parsed(wanted: str) -> tuple[str, int]:
     name, _, times = wanted.partition(":")
-    if name not in MOMENTS or not (times.isdigit() or times == ""):
-        raise SettingError(VARIABLE, wanted, f"one of {', '.join(MOMENTS)}, and then :3 for the third time that it is reached")
+    moments = (*MOMENTS, *MOMENTS_OF_ERASURE)
+    if name not in moments or not (times.isdigit() or times == ""):
+        raise SettingError(VARIABLE, wanted, f"one of {', '.join(moments)}, and then :3 for the third time that it is reached")
     return name, int(times or 1)

@@ -19,10 +19,11 @@ WINDOWS = "windows"
 EXPERIMENT = "experiment"
 FEEDBACK = "feedback"
 MAINTENANCE = "maintenance"
+ERASURES = "erasures"
 COMMITS = "commits"
 
 # Those of one use case.
-TABLES = (DATASET, EVALUATION, PREDICTIONS, LABELS, WINDOWS, EXPERIMENT, FEEDBACK, MAINTENANCE)
+TABLES = (DATASET, EVALUATION, PREDICTIONS, LABELS, WINDOWS, EXPERIMENT, FEEDBACK, MAINTENANCE, ERASURES)
 
 # Where the tables stand that belong to no one use case: no use case has such a name.
 LOG = "_log"
@@ -103,6 +104,25 @@ MAINTENANCE_SCHEMA = pl.Schema(
         "bytes": pl.Int64(),
         "rows": pl.Int64(),
         "left": pl.String(),  # what the run could not do
+    }
+)
+
+# Audit rows: one row for each record whose row was erased on purpose, which they say nothing of but where it stood.
+ERASURES_SCHEMA = pl.Schema(
+    {
+        "erasure_id": pl.String(),
+        "table": pl.String(),
+        "spool_id": pl.String(),
+        "seq": pl.Int64(),
+        "leaf": pl.Binary(),
+        "request_id": pl.String(),
+        "row": pl.Int64(),
+        "found_by": pl.String(),  # entity, features, raw, request
+        "erased_at_utc": TIME,
+        "asked_by": pl.String(),
+        "why": pl.String(),
+        "key_id": pl.String(),
+        "signature": pl.Binary(),
     }
 )
 

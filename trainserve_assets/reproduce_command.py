@@ -6,9 +6,11 @@ from rich.table import Table as RichTable
 
 from lake.delta import Table
 from lake.documents import DocumentStore
+from lake.errors import NotFound
 from lake.home import Home
 from lake.package import Package
 from lake.tables import DATASET
+from trainserve_assets.erasure.versions import find_erased_version
 from trainserve_assets.reproduction import Circumstance, Comparison, circumstances, compare, find_package, read_rows, train_again
 
 
@@ -35,7 +37,13 @@ def reproduce(package_digest: str, *, use_case: str | None = None) -> int:
     dataset = Table(home.lake, manifest.use_case, DATASET)
     console.print(_beside(list(circumstances(store, dataset, manifest))))
     with console.status(f"reading version {manifest.dataset_version} of the dataset"):
-        rows = read_rows(dataset, manifest)
+        try:
+            rows = read_rows(dataset, manifest)
+        except NotFound as gone:
+            if (erased := find_erased_version(store, manifest.use_case, manifest.dataset_version)) is None:
+                raise
+            do = f"It held an entity that was erased (named at {erased.named_at_utc}), so nothing trained on it can be again."
+            raise NotFound("dataset version", f"{manifest.use_case}/dataset/{manifest.dataset_version}", do) from gone
     console.print(f"{rows.known.height:,} rows to train on, {rows.holdout.height:,} in the holdout")
     with console.status(f"training {manifest.trainer} again"):
         again = train_again(manifest, rows)

@@ -18,6 +18,7 @@ from lake.documents import DocumentStore
 from lake.home import Home, now_us
 from lake.log.chain import ChainHead, read_chain
 from lake.log.commits import NOWHERE
+from lake.log.erasures import ErasedRecord, read_erasures
 from lake.log.log_key import LogKeys, read_trusted_log
 from lake.log.maintenance import retired_before
 from lake.log.merkle import leaf_of
@@ -29,7 +30,6 @@ from lake.release.heads import Head, keep_head, read_head
 from lake.tables import COMMITS, LABELS, LOG, MAINTENANCE, PREDICTIONS
 from lake.times import rfc3339
 
-ERASURES = "erasures"
 # A commit is in the lake before its rows, by less than that.
 _SHIPPED_WITHIN_US = 600_000_000
 # A record is committed, and may be deleted for its age, by its arrival, which is before its commit by less than that.
@@ -168,8 +168,11 @@ class Audit:
             when = rfc3339(datetime.fromtimestamp(record.committed_at_us / 1_000_000).astimezone())
             if place == NOWHERE:
                 self.counts.set_aside += 1
-            elif erased.get(seq) == record.leaf:
-                self.counts.erased += 1
+            elif (audit_row := erased.get(seq)) is not None and audit_row.leaf == record.leaf:
+                if problem := audit_row.problem(self._keys):
+                    yield f"{what}, which commit {record.commit} sealed at {when}, is said to be erased, but {problem}"
+                else:
+                    self.counts.erased += 1
             elif table is not None and table.is_retired(record):
                 self.counts.retired += 1
             elif table is not None and table.has_shipped(spool, seq):
@@ -179,15 +182,15 @@ class Audit:
             else:
                 self.counts.waiting += 1
 
-    def _erased(self, spool: str, records: dict[int, SealedRecord]) -> dict[int, bytes]:
-        """The leaves of the records among these whose rows were erased on purpose, as the audit rows of that say."""
-        leaves: dict[int, bytes] = {}
+    def _erased(self, spool: str, records: dict[int, SealedRecord]) -> dict[int, ErasedRecord]:
+        """The audit rows of those of these records whose rows were erased on purpose."""
+        found: dict[int, ErasedRecord] = {}
         for use_case in {record.use_case for record in records.values()} - {""}:
-            table = Table(self._home.lake, use_case, ERASURES)
-            if table.exists():
-                here = (pl.col("spool_id") == spool) & pl.col("seq").is_between(min(records), max(records))
-                leaves |= dict(table.scan().filter(here).select("seq", "leaf").collect().iter_rows())
-        return leaves
+            here = (pl.col("spool_id") == spool) & pl.col("seq").is_between(min(records), max(records))
+            for one in read_erasures(self._home.lake, use_case, here):
+                if one.seq not in found or found[one.seq].problem(self._keys):
+                    found[one.seq] = one
+        return found
 
     def _behind(self, spool: str, end: int) -> Iterator[str]:
         """The rows behind the newest commit: those that a crash left, and the slot's next life seals, or invented ones."""

@@ -17,6 +17,7 @@ from lake.errors import NotFound, TrainServeError, VerificationError
 from lake.evaluation import read_evaluation
 from lake.home import Home
 from lake.log.commits import Commit, check_leaves, commit_records
+from lake.log.erasures import read_erasures
 from lake.log.merkle import leaf_of
 from lake.log.receipts import Proof, proof_of
 from lake.log.records import PredictionRecord, decode_record, encoded_rows
@@ -84,12 +85,13 @@ def gather(home: Home, request_id: str, use_cases: Sequence[str] = ()) -> Eviden
     Raises NotFound when no row has this id, VerificationError when a row is not as it was logged.
     """
     store = DocumentStore(home.lake, make=False)
-    for use_case in use_cases or store.folders():
+    searched = use_cases or store.folders()
+    for use_case in searched:
         rows = _rows(home.lake, use_case, request_id)
         if not rows.is_empty():
             break
     else:
-        raise NotFound("logged request", request_id, "A row is in the lake some seconds after its answer; then the shipper ran.")
+        raise NotFound("logged request", request_id, _why_not(home.lake, searched, request_id))
     proofs = tuple(_proofs(home.lake, use_case, rows))
     bare = Evidence(use_case=use_case, request_id=request_id, proofs=proofs, documents={})
     documents: dict[str, bytes] = {}
@@ -103,6 +105,14 @@ def gather(home: Home, request_id: str, use_cases: Sequence[str] = ()) -> Eviden
 def evaluation_path(use_case: str, evaluation_id: str) -> str:
     """Where the document of an evaluation stands."""
     return f"{use_case}/evaluations/{evaluation_id}/evaluation.json"
+
+
+def _why_not(lake: str, use_cases: Sequence[str], request_id: str) -> str:
+    """What is known of a request that has no row."""
+    for use_case in use_cases:
+        for one in read_erasures(lake, use_case, pl.col("request_id") == request_id):
+            return f"Its rows were erased on purpose, by erasure {one.erasure_id} of {use_case!r}: {one.why}."
+    return "A row is in the lake some seconds after its answer; then the shipper ran."
 
 
 def _rows(lake: str, use_case: str, request_id: str) -> pl.DataFrame:

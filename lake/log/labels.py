@@ -1,7 +1,7 @@
 """Labels as they are delivered, over HTTP or in a drop: what they may say, and the records that they become."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ import msgspec
 from lake.decoder import epoch_us
 from lake.errors import Problem
 from lake.input_schema import InputSchema
+from lake.log.entity import EntityReader
 from lake.log.privacy import Redactor
 from lake.log.records import LabelRecord
 
@@ -33,12 +34,9 @@ class LabelReader:
     """Checks the labels of one use case, and makes them records."""
 
     def __init__(self, redactor: Redactor) -> None:
-        self._schema = schema = redactor.schema
+        self._schema = redactor.schema
         self._redactor = redactor
-        self._fields = [schema.field(name) for name in schema.entity_key]
-        self._entity: Any = msgspec.defstruct(
-            "Entity", [(field.name, field.python_type()) for field in self._fields], kw_only=True, forbid_unknown_fields=True
-        )
+        self._entities = EntityReader(redactor.schema)
 
     def problems(self, path: str, label: Label) -> Iterator[Problem]:
         """What is wrong with a label; `path` says where it stands, and is empty for one that stands alone."""
@@ -47,7 +45,7 @@ class LabelReader:
             found = "neither" if label.request_id is None else "both"
             yield Problem(path=path or "body", found=found, expected="either request_id or entity")
         if label.entity is not None:
-            yield from self._entity_problems(f"{below}entity", label.entity)
+            yield from self._entities.problems(f"{below}entity", label.entity)
             if self._schema.event_time is None:
                 expected = "request_id: a row of this use case has no time of its own by which an entity could name it"
                 yield Problem(path=f"{below}entity", found="an entity", expected=expected)
@@ -63,30 +61,13 @@ class LabelReader:
             use_case=self._schema.use_case,
             request_id=label.request_id,
             row=label.row if by_request else None,
-            entity_key_hash=None if label.entity is None else self._entity_hash(label.entity),
+            entity_key_hash=None if label.entity is None else self._redactor.entity_hash(self._entities.read(label.entity)),
             event_time_us=None if by_request or label.event_time is None else epoch_us(label.event_time),
             label=label.label,
             observed_at_us=None if label.observed_at is None else epoch_us(label.observed_at),
             received_at_us=received_at_us,
             client_id=client_id,
         )
-
-    def _entity_hash(self, entity: Mapping[str, Any]) -> str | None:
-        return self._redactor.entity_hash(msgspec.convert(entity, self._entity))
-
-    def _entity_problems(self, path: str, entity: Mapping[str, Any]) -> Iterator[Problem]:
-        try:
-            msgspec.convert(entity, self._entity)
-        except msgspec.ValidationError:
-            names = [field.name for field in self._fields]
-            if set(entity) != set(names):
-                yield Problem(path=path, found=str(sorted(entity)), expected=str(sorted(names)))
-                return
-            for field in self._fields:
-                try:
-                    msgspec.convert(entity[field.name], field.python_type())
-                except msgspec.ValidationError:
-                    yield Problem(path=f"{path}.{field.name}", found=repr(entity[field.name]), expected=field.expectation())
 
 
 def _fits(label: float | str, schema: InputSchema) -> bool:

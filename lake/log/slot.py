@@ -20,7 +20,7 @@ from lake.log.segment import first_seq, joined, read_segment, segment_path, segm
 
 _LOCK = "lock"
 _ID = "spool_id"
-_TORN = ".torn"
+TORN = ".torn"
 _PROBE_BYTES = 4096
 
 log = structlog.get_logger(__name__)
@@ -151,7 +151,7 @@ class Slot:
             if contents.torn_bytes:
                 log.warning("torn tail cut", segment=str(newest), bytes=contents.torn_bytes)
                 with contextlib.suppress(OSError):  # a full disk: it is cut all the same
-                    write_file(newest.with_suffix(_TORN), newest.read_bytes()[contents.length :])
+                    write_file(newest.with_suffix(TORN), newest.read_bytes()[contents.length :])
                 os.truncate(newest, contents.length)
             sync_file(newest)
             self.next_seq = first_seq(newest) + len(contents.records)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 import time_machine
@@ -18,6 +19,7 @@ from lake.errors import SettingError
 from lake.home import Home
 from lake.input_schema import publish_input_schema
 from lake.log.audit import Audit, Counts, Scope
+from lake.log.erasures import ErasedRecord, append_erasures
 from lake.log.group_commit import GroupCommit
 from lake.log.log_key import LogKey
 from lake.log.merkle import leaf_of
@@ -25,7 +27,7 @@ from lake.log.records import LabelRecord, PredictionRecord, encode_record
 from lake.log.segment import segments
 from lake.log.shipper import Shipper
 from lake.log.slot import Slot
-from lake.tables import COMMITS, LABELS, LOG, PREDICTIONS
+from lake.tables import COMMITS, ERASURES, LABELS, LOG, PREDICTIONS
 from tests.scenario import USE_CASE, label, parcel_schema, prediction
 
 Record = PredictionRecord | LabelRecord
@@ -325,16 +327,62 @@ def test_a_record_that_nobody_can_read_is_set_aside_and_counted(home: Home) -> N
     assert counts(home) == Counts(slots=1, commits=1, rows=1, set_aside=1)
 
 
+def erased_record(home: Home, number: int) -> ErasedRecord:
+    """The audit row of the `number`-th request's prediction, signed by nobody yet."""
+    [(spool, seq)] = table(home, PREDICTIONS).scan().filter(row_of(number)).select("spool_id", "seq").collect().rows()
+    return ErasedRecord(
+        erasure_id="e" * 32,
+        table=PREDICTIONS,
+        spool_id=spool,
+        seq=seq,
+        leaf=leaf_of(encode_record(prediction(number))),
+        request_id=f"00000000-0000-7000-8000-{number:012}",
+        row=0,
+        found_by="entity",
+        erased_at_us=1,
+        asked_by="ada",
+        why="ticket 17",
+    )
+
+
 def test_rows_erased_on_purpose_are_counted_and_all_others_still_proven(logged: Home) -> None:
-    gone = table(logged, PREDICTIONS).scan().filter(row_of(3)).collect()
+    record = erased_record(logged, 3).signed(LogKey.read_or_make(logged.keys))
     rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
-    erased = gone.select("spool_id", "seq", leaf=pl.lit(leaf_of(encode_record(prediction(3)))))
-    write_deltalake(f"{logged.lake}/{USE_CASE}/erasures", erased)
+    assert [append_erasures(table(logged, ERASURES), [record]) for _ in range(2)] == [1, 0]
 
     seen = counts(logged)
     assert (seen.rows, seen.erased) == (13, 1)
-    write_deltalake(f"{logged.lake}/{USE_CASE}/erasures", erased.with_columns(leaf=pl.lit(leaf_of(b"x"))), mode="overwrite")
-    assert [finding.rpartition(", ")[2] for finding in findings(logged)] == ["was removed"], "an erasure names what it erased"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"leaf": leaf_of(b"x")}, "was removed"),
+        ({"why": "because"}, "is said to be erased, but no trusted key signed so"),
+        ({"signature": b""}, "is said to be erased, but no trusted key signed so"),
+        ({"key_id": "0" * 16}, "is said to be erased, but the key 0000000000000000 that signed so is none of the 1 trusted"),
+    ],
+)
+def test_a_removal_is_passed_off_as_an_erasure_by_nobody_without_a_key_of_the_log(
+    logged: Home, changes: dict[str, Any], words: str
+) -> None:
+    record = erased_record(logged, 3).signed(LogKey.read_or_make(logged.keys))
+    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
+    append_erasures(table(logged, ERASURES), [msgspec.structs.replace(record, **changes)])
+
+    [finding] = findings(logged)
+    assert finding.endswith(words)
+    append_erasures(table(logged, ERASURES), [record])
+    assert findings(logged) == [], "what proves nothing keeps nobody from proving it"
+
+
+def test_an_audit_row_with_columns_of_its_own_making_proves_nothing(logged: Home) -> None:
+    record = erased_record(logged, 3)
+    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
+    write_deltalake(table(logged, ERASURES).uri, pl.DataFrame({"spool_id": record.spool_id, "seq": 6, "leaf": [record.leaf]}))
+
+    [finding] = findings(logged)
+    assert "is said to be erased, but the key  that signed so is none" in finding
 
 
 def test_a_day_or_a_use_case_can_be_audited_alone(logged: Home) -> None:

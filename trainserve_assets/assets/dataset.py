@@ -10,6 +10,7 @@ from checks.verdict import Verdict
 from lake.input_schema import publish_input_schema
 from lake.tables import DATASET, FEEDBACK, SPLITS, dataset_schema
 from trainserve_assets.digests import content_digest
+from trainserve_assets.erasure.again import without_erased
 from trainserve_assets.examples import day_of, example_key, examples, read_source
 from trainserve_assets.pictures import label_picture
 from trainserve_assets.resources import LakeResource
@@ -42,7 +43,8 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
     def dataset(lake: LakeResource) -> dg.MaterializeResult[None]:
         publish_input_schema(lake.store, use_case.input_schema)
         feedback = lake.table(use_case.name, FEEDBACK)
-        rows = examples(use_case, read_source(use_case), feedback.scan() if feedback.exists() else None, lake.privacy)
+        told = examples(use_case, read_source(use_case), feedback.scan() if feedback.exists() else None, lake.privacy)
+        rows = without_erased(lake, use_case, told)
         digest = content_digest(rows)
         version = lake.table(use_case.name, DATASET).replace(rows, digest)
         return dg.MaterializeResult(
@@ -53,6 +55,7 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
                 **{f"rows_{split}": rows.filter(split=split).height for split in SPLITS},
                 **_label_words(use_case, rows),
                 **_feedback_words(use_case),
+                **({"left_out_as_erased": told.height - rows.height} if told.height > rows.height else {}),
             },
             data_version=dg.DataVersion(digest),
         )

@@ -6,6 +6,7 @@ from lake.input_schema import read_input_schema
 from lake.tables import FEEDBACK, LABELS, PREDICTIONS
 from trainserve_assets.automation import when_the_log_grew
 from trainserve_assets.digests import content_digest
+from trainserve_assets.erasure.again import asked_for, not_erased, without_erased
 from trainserve_assets.feedback import feedback_rows
 from trainserve_assets.logged import read_log
 from trainserve_assets.resources import LakeResource
@@ -29,7 +30,8 @@ def feedback_definitions(use_case: UseCase) -> dg.Definitions:
     )
     def feedback(lake: LakeResource) -> dg.MaterializeResult[None]:
         schema = read_input_schema(lake.store, use_case.name)
-        rows = feedback_rows(read_log(lake.home.lake, schema), schema)
+        log = read_log(lake.home.lake, schema).filter(not_erased(asked_for(lake, use_case.name)))
+        rows = without_erased(lake, use_case, feedback_rows(log, schema))
         digest = content_digest(rows)
         version = lake.table(use_case.name, FEEDBACK).replace(rows, digest)
         return dg.MaterializeResult(

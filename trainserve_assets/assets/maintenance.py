@@ -11,6 +11,7 @@ from lake.log.maintenance import Done, Upkeep, append_maintenance, maintain
 from lake.tables import COMMITS, DATASET, LABELS, LOG, MAINTENANCE, MAINTENANCE_SCHEMA, PREDICTIONS, TABLES
 from lake.times import now_utc
 from trainserve_assets.cited import cited_dataset_versions
+from trainserve_assets.erasure.again import ErasedAgain, erase_again
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 
@@ -25,13 +26,16 @@ _DESCRIPTION = (
 )
 
 Upkeeps = Callable[[LakeResource], Mapping[str, Upkeep]]
+Erase = Callable[[LakeResource], ErasedAgain]
 
 
 class MaintenanceConfig(dg.Config):
     """How much is done."""
 
     thorough: bool = Field(
-        default=False, description="Also delete rows that are older than the use case's retention, and remove files without use"
+        default=False,
+        description="Also delete rows that are older than the use case's retention, or about entities that were erased before "
+        "they arrived, and remove files without use",
     )
 
 
@@ -51,15 +55,15 @@ def maintenance_definitions(use_case: UseCase) -> dg.Definitions:
         )
         return kept
 
-    return _definitions(use_case.name, [use_case.owner], upkeeps)
+    return _definitions(use_case.name, [use_case.owner], upkeeps, lambda lake: erase_again(lake, use_case))
 
 
 def log_maintenance_definitions() -> dg.Definitions:
     """The maintenance of the tables that belong to no one use case."""
-    return _definitions(LOG, [], lambda _: {name: Upkeep() for name in (COMMITS, MAINTENANCE)})
+    return _definitions(LOG, [], lambda _: {name: Upkeep() for name in (COMMITS, MAINTENANCE)}, lambda _: ErasedAgain())
 
 
-def _definitions(of: str, owners: Sequence[str], upkeeps: Upkeeps) -> dg.Definitions:
+def _definitions(of: str, owners: Sequence[str], upkeeps: Upkeeps, erase: Erase) -> dg.Definitions:
     key = dg.AssetKey([of, MAINTENANCE])
 
     @dg.asset(
@@ -71,7 +75,13 @@ def _definitions(of: str, owners: Sequence[str], upkeeps: Upkeeps) -> dg.Definit
         metadata={"dagster/column_schema": _COLUMNS},
     )
     def maintenance(config: MaintenanceConfig, lake: LakeResource) -> dg.MaterializeResult[None]:
-        at, done, failures = now_utc(), [], []
+        at, done, failures = now_utc(), [], list[TrainServeError]()
+        erased = ErasedAgain()
+        if config.thorough:
+            try:
+                erased = erase(lake)
+            except TrainServeError as failure:
+                failures.append(failure)
         for name, upkeep in upkeeps(lake).items():
             table = lake.table(of, name)
             try:
@@ -88,6 +98,8 @@ def _definitions(of: str, owners: Sequence[str], upkeeps: Upkeeps) -> dg.Definit
                 "files": sum(one.files for one in done),
                 "joined_files": sum(one.joined_files for one in done),
                 "retired_rows": sum(one.retired_rows for one in done),
+                "erased_rows": erased.rows,
+                **({"not_erased": erased.left} if erased.left else {}),
                 "removed_files": sum(one.removed_files for one in done),
                 "tables": dg.MetadataValue.table([dg.TableRecord(_shown(one)) for one in done]),
             }

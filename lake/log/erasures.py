@@ -1,0 +1,96 @@
+"""The table `erasures`: audit rows that say which records were erased on purpose, on whose word and why.
+
+Each is signed by the key of the log on the machine that erased: whoever can write to the lake, but holds no such key, can
+pass no removal off as an erasure. Of what was erased they say nothing but where it stood, its leaf, and the request's id,
+by which a label may still name it.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import polars as pl
+
+from lake.delta import Table
+from lake.log.log_key import LogKey, LogKeys, is_signed
+from lake.log.records import column_of
+from lake.tables import ERASURES, ERASURES_SCHEMA, conform
+
+_SIGNED_FOR = b"trainserve erasure\n"
+
+
+class ErasedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An audit row. `found_by` says by what it was about the entity: its key, features or body, or the request that it labels.
+
+    Defaults are left out of what is signed: a later member with one leaves the signatures of older rows as they are.
+    """
+
+    erasure_id: str
+    table: str
+    spool_id: str
+    seq: int
+    leaf: bytes
+    request_id: str | None
+    row: int | None
+    found_by: str
+    erased_at_us: int
+    asked_by: str
+    why: str
+    key_id: str = ""
+    signature: bytes = b""
+
+    def signed(self, key: LogKey) -> "ErasedRecord":
+        """The same with the signature of this key."""
+        named = msgspec.structs.replace(self, key_id=key.id, signature=b"")
+        return msgspec.structs.replace(named, signature=key.sign(_SIGNED_FOR + _encode(named)))
+
+    def problem(self, keys: LogKeys) -> str | None:
+        """Why it proves no erasure, if so."""
+        public = keys.get(self.key_id)
+        if public is None:
+            return f"the key {self.key_id} that signed so is none of the {len(keys)} trusted"
+        unsigned = _encode(msgspec.structs.replace(self, signature=b""))
+        return None if is_signed(public, _SIGNED_FOR + unsigned, self.signature) else "no trusted key signed so"
+
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_COLUMNS = {column_of(name): name for name in ErasedRecord.__struct_fields__}
+
+
+def append_erasures(table: Table, records: Sequence[ErasedRecord]) -> int:
+    """Append these audit rows, durably, but for those that are there; returns how many. Safe to run twice."""
+    rows = pl.DataFrame(
+        [msgspec.structs.asdict(record) for record in records],
+        schema={name: ERASURES_SCHEMA[column] for column, name in _COLUMNS.items()},
+    ).rename({name: column for column, name in _COLUMNS.items()})
+    return table.append_new(conform(rows, ERASURES_SCHEMA, ERASURES), ERASURES_SCHEMA.names())
+
+
+def read_erasures(lake: str, use_case: str, which: pl.Expr) -> Iterator[ErasedRecord]:
+    """The audit rows of which this holds; a row that was made of none has an empty signature, which nothing proves."""
+    table = Table(lake, use_case, ERASURES)
+    if not table.exists():
+        return
+    rows = table.scan().filter(which).collect()
+    absent = [pl.lit(None, dtype).alias(name) for name, dtype in ERASURES_SCHEMA.items() if name not in rows.columns]
+    plain = rows.with_columns(absent).select(pl.col(column).to_physical().alias(name) for column, name in _COLUMNS.items())
+    for row in plain.iter_rows(named=True):
+        try:
+            yield msgspec.convert(row, ErasedRecord)
+        except msgspec.ValidationError:
+            yield _proving_nothing(row["spool_id"], row["seq"], row["leaf"])
+
+
+def _proving_nothing(spool_id: str, seq: int, leaf: bytes) -> ErasedRecord:
+    return ErasedRecord(
+        erasure_id="",
+        table="",
+        spool_id=spool_id,
+        seq=seq,
+        leaf=leaf or b"",
+        request_id=None,
+        row=None,
+        found_by="",
+        erased_at_us=0,
+        asked_by="",
+        why="",
+    )
