@@ -17,9 +17,13 @@ from lake.parameters import Parameters
 from lake.times import Clock, now_utc
 from proxy.access import Access
 from proxy.arms import Arms
+from proxy.change import Changes
 from proxy.gateway import Gateway
+from proxy.guardrail import Guardrail
 from proxy.metrics import Metrics
+from proxy.observed import Outcomes
 from proxy.operation import Operation
+from proxy.parameter_routes import parameter_routes
 from proxy.routes import model_routes, operation_routes, prediction_routes
 from proxy.upstream import Upstreams
 from proxy.watch import Watch
@@ -48,6 +52,9 @@ def create_app(
     metrics = Metrics()
     access = Access(home.credentials)
     operation = Operation(home, watch, upstreams, spool, metrics)
+    outcomes = Outcomes()
+    changes = Changes(home, watch)
+    watch.then(Guardrail(watch, changes, outcomes).look)
     release = version("trainserve")
 
     @asynccontextmanager
@@ -63,9 +70,10 @@ def create_app(
 
     return Litestar(
         route_handlers=[
-            *prediction_routes(Gateway(watch, Arms(watch, upstreams), spool, metrics), access),
+            *prediction_routes(Gateway(watch, Arms(watch, upstreams), spool, metrics, outcomes), access),
             *model_routes(operation, release),
-            *operation_routes(operation, access),
+            *operation_routes(operation),
+            *parameter_routes(operation, changes, access),
             documentation_assets(),
         ],
         lifespan=[running],

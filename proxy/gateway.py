@@ -14,6 +14,10 @@ from proxy.arms import Arms
 from proxy.exchange import Exchange
 from proxy.labels import LabelsAccepted, label_records
 from proxy.metrics import Metrics
+from proxy.observed import Outcomes
+from proxy.rate_limit import RATE_LIMIT, RateLimits, TooMany
+from proxy.router import Inactive, Settled
+from proxy.ruled import changed_answer, settled_answer
 from proxy.watch import Watch
 
 
@@ -24,16 +28,19 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
     request_id: str
     receipt: str
+    retry_after_s: int | None = None
 
 
 class Gateway:
     """Answers requests for every use case of the watch."""
 
-    def __init__(self, watch: Watch, arms: Arms, spool: GroupCommit, metrics: Metrics) -> None:
+    def __init__(self, watch: Watch, arms: Arms, spool: GroupCommit, metrics: Metrics, outcomes: Outcomes) -> None:
         self._watch = watch
         self._arms = arms
         self._spool = spool
         self._metrics = metrics
+        self._outcomes = outcomes
+        self._limits = RateLimits()
 
     async def answer(
         self,
@@ -58,15 +65,27 @@ class Gateway:
         )
         rows: Rows | None = None
         try:
+            if (limit := state.parameters.rate_limit) is not None:
+                exchange.rule = RATE_LIMIT
+                self._limits.take(use_case, client_id, limit, self._watch.workers)
+                exchange.rule = None
             reading = self._watch.reading(use_case)
             decoder, exchange.redactor = reading.decoder, reading.redactor
             rows = decoder.records(body) if interface == "predict" else decoder.tensors(body)
-            exchange.routing_key = routing_key or decoder.entity(rows.records[0])
+            exchange.rows, exchange.routing_key = rows, routing_key or decoder.entity(rows.records[0])
             given = await self._arms.ask(exchange, interface, len(rows.records))
+            scores, engine, answered = given.scores, given.engine, given.body
+            if exchange.fired is not None or exchange.threshold is not None:
+                answered = changed_answer(exchange, interface, given.body, given.scores, decoder.schema.task)
+        except Settled as settled:
+            scores, engine, answered = None, None, settled_answer(exchange, interface, settled.scores)
+            exchange.outcome = "answered" if settled.active else "inactive"
         except (TrainServeError, msgspec.MsgspecError) as error:
             return await self._refuse(exchange, error, rows, prove=prove)
-        exchange.outcome, exchange.status, exchange.engine = "answered", HTTPStatus.OK, given.engine
-        return await self._logged(exchange, given.body, exchange.records(rows, given.scores), prove=prove)
+        else:
+            exchange.outcome = "answered"
+        exchange.status, exchange.engine = HTTPStatus.OK, engine
+        return await self._logged(exchange, answered, exchange.records(rows, scores), prove=prove)
 
     async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> tuple[bytes, str]:
         """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept.
@@ -84,10 +103,16 @@ class Gateway:
             error = Refused(HTTPStatus.BAD_GATEWAY, f"The model's answer could not be read ({error}).")
         document = problem_document(error, exchange.request_id)
         exchange.outcome = "refused" if document.status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
+        if isinstance(error, Inactive):
+            exchange.outcome = "inactive"
         exchange.status = document.status
-        return await self._logged(exchange, msgspec.json.encode(document), exchange.records(rows, None), prove=prove)
+        refused = await self._logged(exchange, msgspec.json.encode(document), exchange.records(rows, None), prove=prove)
+        return msgspec.structs.replace(refused, retry_after_s=error.retry_after_s) if isinstance(error, TooMany) else refused
 
     async def _logged(self, exchange: Exchange, body: bytes, records: list[bytes], *, prove: bool) -> Answer:
+        if exchange.upstream_latency_us is not None and exchange.arm is not None:
+            failed = exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            self._outcomes.note(exchange.use_case, exchange.arm, exchange.upstream_latency_us, failed=failed)
         receipt = await self._spool.append(records)
         self._metrics.count(exchange.use_case, exchange.arm, exchange.outcome, exchange.started)
         if prove:

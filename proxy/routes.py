@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
@@ -22,7 +21,6 @@ from lake.interface.messages import (
 )
 from lake.interface.problems import MEDIA_TYPE
 from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
-from lake.parameters import Parameters
 from proxy.access import Access
 from proxy.gateway import Gateway
 from proxy.labels import LabelsAccepted
@@ -35,6 +33,8 @@ PROBLEMS = {
         401: "An API key is needed",
         403: "The API key has not the role that this needs",
         404: "There is no such model",
+        422: "The operator's rules refuse this input",
+        429: "This client has sent too much; the header Retry-After says when to go on",
         502: "The model's answer was unreadable, or not one of a released model, and was withheld",
         503: "No released model can be reached, or the log cannot be written",
         504: "The model did not answer in time",
@@ -57,6 +57,8 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         )
         media_type = MediaType.JSON if given.status == 200 else MEDIA_TYPE  # noqa: PLR2004 - the one success
         headers = {REQUEST_ID_HEADER: given.request_id, RECEIPT_HEADER: given.receipt}
+        if given.retry_after_s is not None:
+            headers["retry-after"] = str(given.retry_after_s)
         return Response(given.body, status_code=given.status, media_type=media_type, headers=headers)
 
     @post(
@@ -120,7 +122,7 @@ def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
     return [model, protocol_model, protocol_model_ready, protocol_server]
 
 
-def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHandler]:
+def operation_routes(operation: Operation) -> list[HTTPRouteHandler]:
     """The routes for those who run the service."""
 
     @get(["/health/live", "/v2/health/live"], tags=["health"])
@@ -138,16 +140,9 @@ def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHand
         readiness = operation.readiness()
         return Response(readiness, status_code=200 if readiness.ready else 503)
 
-    @get("/parameters/{name:str}", tags=["operation"], responses=PROBLEMS)
-    async def parameters(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
-        """The parameters in force, with their version."""
-        access.client_id(request, "operator")
-        found: Parameters = operation.parameters(name)
-        return Response(msgspec.json.encode(found), media_type=MediaType.JSON, headers={"etag": f'"{found.version}"'})
-
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def prometheus() -> Response[bytes]:
         """Counters in Prometheus' text format."""
         return Response(generate_latest(operation.measure().registry), media_type=CONTENT_TYPE_LATEST)
 
-    return [live, ready, parameters, prometheus]
+    return [live, ready, prometheus]

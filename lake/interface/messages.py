@@ -20,8 +20,11 @@ class Liveness(msgspec.Struct, frozen=True):
     live: bool = True
 
 
-class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """Who answered: stands in every answer, so that it can be checked against the ledger."""
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who answered: stands in every answer, so that it can be checked against the ledger.
+
+    `rules` are those of the operator's that fired for rows of it; `fixed` says that no model gave it.
+    """
 
     request_id: str
     arm: str
@@ -29,13 +32,20 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     release_seq: int
     package_digest: str
     engine: str
+    rules: tuple[str, ...] = ()
+    fixed: bool = False
 
 
 class PredictedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row's answer: `score` is a probability (binary) or a value (regression), `scores` one for each class."""
+    """One row's answer: `score` is a probability (binary) or a value (regression), `scores` one for each class.
+
+    `decision` is what the operator's threshold makes of it, where there is one; `rule` is the operator's that fired.
+    """
 
     score: float | None = None
     scores: list[float] | None = None
+    decision: bool | None = None
+    rule: str | None = None
 
     @property
     def values(self) -> list[float]:
@@ -54,12 +64,12 @@ class PredictResponse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class OutputTensor(msgspec.Struct, frozen=True, kw_only=True):
-    """One output column; a multiclass score has shape [rows, classes], row after row."""
+    """One output column; a multiclass score has shape [rows, classes], row after row; a decision is a BOOL."""
 
     name: str
     datatype: str
     shape: list[int]
-    data: list[float]
+    data: list[float | bool]
 
 
 class InferResponse(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,34 +2,43 @@
 
 import operator
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from lake.input_schema import Field, InputSchema
 from lake.parameters.checked_rules import PSEUDO_FIELDS, typed
-from lake.parameters.rules import ARRIVAL, HOUR, All, Between, Compare, Condition, Leaf, Missing, Not, OneOf, Rule
+from lake.parameters.rules import ARRIVAL, HOUR, WEEKDAY, All, Between, Compare, Condition, Leaf, Missing, Not, OneOf, Rule
 from lake.parameters.rules import Any as AnyOf
 
 # A record of the input schema, and when it arrived.
 Test = Callable[[Any, "Arrival"], bool]
-_BY: dict[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_HOUR_US, _DAY_US = 3_600_000_000, 86_400_000_000
 
 
 class Arrival:
-    """When a request arrived, with its hour and weekday in UTC."""
+    """When a request arrived, with its hour and weekday in UTC; computed where a rule asks for it."""
 
-    __slots__ = ("hour", "moment", "weekday")
+    __slots__ = ("_at_us",)
 
     def __init__(self, at_us: int) -> None:
-        seconds, microseconds = divmod(at_us, 1_000_000)
-        self.moment = datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=microseconds)
-        self.hour = self.moment.hour
-        self.weekday = self.moment.isoweekday()
+        self._at_us = at_us
+
+    @property
+    def moment(self) -> datetime:
+        """The moment."""
+        return _EPOCH + timedelta(microseconds=self._at_us)
+
+    @property
+    def hour(self) -> int:
+        """The hour of its day, 0 to 23."""
+        return self._at_us // _HOUR_US % 24
+
+    @property
+    def weekday(self) -> int:
+        """The day of its week, 1, Monday, to 7."""
+        return (self._at_us // _DAY_US + 3) % 7 + 1  # the epoch was a Thursday
 
 
 class Rules:
@@ -61,16 +70,36 @@ def _test(condition: Condition, fields: dict[str, Field]) -> Test:
 
 
 def _leaf(condition: Leaf, field: Field) -> Test:
+    attribute = {ARRIVAL: "moment", HOUR: "hour", WEEKDAY: "weekday"}.get(condition.field)
+    test = _of(condition, field, operator.attrgetter(attribute or condition.field))
+    return test if attribute is None else lambda _record, arrival: test(arrival, arrival)
+
+
+def _of(condition: Leaf, field: Field, get: Callable[[Any], Any]) -> Test:
+    """The comparison of an attribute of the first argument: each is one call, without another inside."""
     match condition:
         case Missing():
-            get = _getter(condition.field)
-            return lambda record, arrival: get(record, arrival) is None
+            return lambda record, _: get(record) is None
         case OneOf():
-            return _one_of(condition, field)
+            values = frozenset(typed(field, value) for value in condition.values)
+            return lambda record, _: get(record) in values
         case Between():
-            return _between(condition, field)
+            low, high = typed(field, condition.low), typed(field, condition.high)
+            return lambda record, _: (value := get(record)) is not None and low <= value <= high
         case Compare():
-            return _compare(condition, field)
+            return _compare(condition.by, typed(field, condition.value), get)
+
+
+def _compare(by: str, limit: Any, get: Callable[[Any], Any]) -> Test:
+    tests: dict[str, Test] = {
+        "=": lambda record, _: get(record) == limit,
+        "!=": lambda record, _: (value := get(record)) is not None and value != limit,
+        "<": lambda record, _: (value := get(record)) is not None and value < limit,
+        "<=": lambda record, _: (value := get(record)) is not None and value <= limit,
+        ">": lambda record, _: (value := get(record)) is not None and value > limit,
+        ">=": lambda record, _: (value := get(record)) is not None and value >= limit,
+    }
+    return tests[by]
 
 
 def _all(tests: list[Test]) -> Test:
@@ -95,46 +124,3 @@ def _any(tests: list[Test]) -> Test:
         return False
 
     return some
-
-
-def _one_of(condition: OneOf, field: Field) -> Test:
-    get, values = _getter(condition.field), frozenset(typed(field, value) for value in condition.values)
-    return lambda record, arrival: get(record, arrival) in values
-
-
-def _between(condition: Between, field: Field) -> Test:
-    get, low, high = _getter(condition.field), typed(field, condition.low), typed(field, condition.high)
-
-    def within(record: Any, arrival: Arrival) -> bool:
-        value = get(record, arrival)
-        return value is not None and low <= value <= high
-
-    return within
-
-
-def _compare(condition: Compare, field: Field) -> Test:
-    get, limit = _getter(condition.field), typed(field, condition.value)
-    if condition.by == "=":
-        return lambda record, arrival: get(record, arrival) == limit
-    if condition.by == "!=":
-
-        def other(record: Any, arrival: Arrival) -> bool:
-            value = get(record, arrival)
-            return value is not None and value != limit
-
-        return other
-    compare = _BY[condition.by]
-
-    def stands(record: Any, arrival: Arrival) -> bool:
-        value = get(record, arrival)
-        return value is not None and compare(value, limit)
-
-    return stands
-
-
-def _getter(name: str) -> Callable[[Any, Arrival], Any]:
-    if name in PSEUDO_FIELDS:
-        of_arrival = operator.attrgetter({ARRIVAL: "moment", HOUR: "hour"}.get(name, "weekday"))
-        return lambda _record, arrival: of_arrival(arrival)
-    of_record = operator.attrgetter(name)
-    return lambda record, _arrival: of_record(record)
