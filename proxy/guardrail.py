@@ -5,7 +5,7 @@ import structlog
 
 from lake.errors import TrainServeError
 from lake.parameters import Parameters
-from lake.parameters.document import Change, Guardrails, content_of
+from lake.parameters.document import Guardrails, change_of, content_of
 from lake.parameters.shares import planned_share
 from proxy.change import Changes, Stale
 from proxy.observed import Observed, Observes
@@ -69,7 +69,7 @@ class Guardrail:
     def _store(self, parameters: Parameters, name: str, share: float, why: str) -> None:
         arm = msgspec.structs.replace(parameters.arms[name], share=share, ramp=None)
         content = msgspec.structs.replace(content_of(parameters), arms={**parameters.arms, name: arm})
-        change = Change(**msgspec.structs.asdict(content), why=f"The ramp of arm {name!r} was stopped: {why}.")
+        change = change_of(content, f"The ramp of arm {name!r} was stopped: {why}.")
         try:
             self._changes.make(parameters.use_case, parameters.version, change, BY)
         except Stale:

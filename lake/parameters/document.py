@@ -145,3 +145,9 @@ class Parameters(Content, frozen=True, kw_only=True):
 def content_of(document: Content) -> Content:
     """What an operator decided in it, without all else."""
     return Content(**{name: getattr(document, name) for name in Content.__struct_fields__})
+
+
+def change_of(content: Content, why: str, signatures: tuple[str, ...] = ()) -> Change:
+    """The content as it is handed in."""
+    decided = {name: getattr(content, name) for name in Content.__struct_fields__}
+    return Change(why=why, signatures=signatures, **decided)
