@@ -18,7 +18,6 @@ from lake.release.live import Live
 from lake.tables import EXPERIMENT, EXPERIMENT_SCHEMA, conform
 from trainserve_assets.logged import answered, known_since, loss_name, with_losses
 
-
 _RANDOMISED = ("champion", "share")
 _FIRST, _LAST = (moment.replace(tzinfo=timezone.utc) for moment in (datetime.min, datetime.max))  # noqa: DTZ901 - it has its zone
 

@@ -18,14 +18,19 @@ def places(share: float) -> int:
 
 
 def handed_out(content: Content, before: Mapping[str, Spans]) -> dict[str, Spans]:
-    """The places of each arm: of those that it had the first that its share needs, and what it lacks from the free ones."""
+    """The places of each arm: of those that it had the first that its share needs; what it lacks was the champion's.
+
+    Only where the champion has too few does an arm get places that another one gives back in the same moment.
+    """
     wanted = {name: places(greatest_planned_share(arm)) for name, arm in sorted(content.arms.items())}
     spans = {name: first(before.get(name, ()), count) for name, count in wanted.items()}
-    for name, count in wanted.items():
-        lacking = count - width(spans[name])
-        if lacking:
-            free = _free(span for taken in spans.values() for span in taken)
-            spans[name] = _joined((*spans[name], *first(free, lacking)))
+    former = [span for taken in before.values() for span in taken]
+    for given_back in (former, []):
+        for name, count in wanted.items():
+            lacking = count - width(spans[name])
+            if lacking:
+                free = _free([*given_back, *(span for taken in spans.values() for span in taken)])
+                spans[name] = _joined((*spans[name], *first(free, lacking)))
     return {name: taken for name, taken in spans.items() if taken}
 
 
@@ -60,7 +65,7 @@ def _free(taken: Iterable[tuple[int, int]]) -> Spans:
     for start, end in sorted(taken):
         if last < start:
             free.append((last, start))
-        last = end
+        last = max(last, end)
     if last < PLACES:
         free.append((last, PLACES))
     return tuple(free)
