@@ -50,7 +50,7 @@ class ParametersClient:
                 request = client.request(method, f"{self.url}/parameters/{use_case}").headers({**self._headers, **headers})
                 response = (request if body is None else request.body_bytes(body)).build().send()
                 status, answer = response.status, bytes(response.bytes())
-        except BuilderError as error:
+        except (BuilderError, ValueError) as error:
             raise SettingError("the proxy's address", self.url, "one as http://127.0.0.1:8000") from error
         except PyreqwestError as error:
             do = f"Is it up, and is its address right (--proxy, {PROXY})?"
