@@ -1,7 +1,7 @@
 """Rules: every one that does not fit the input schema is refused, and each that does says of any row what plain words say."""
 
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -27,6 +27,7 @@ from lake.parameters.rules import (
     Missing,
     Not,
     OneOf,
+    Operator,
     Refuse,
     Rule,
     Shift,
@@ -232,7 +233,7 @@ def leaf_conditions(draw: st.DrawFn) -> Condition:
     kinds += ["missing"] if field.nullable else []
     match draw(st.sampled_from(kinds)):
         case "compare":
-            by = draw(st.sampled_from(["=", "!=", "<", "<=", ">", ">="] if ordered else ["=", "!="]))
+            by: Operator = draw(st.sampled_from(get_args(Operator) if ordered else ("=", "!=")))
             return Compare(field=name, by=by, value=draw(values_of(field)))
         case "one of":
             return OneOf(field=name, values=tuple(draw(st.lists(values_of(field), min_size=1, max_size=4))))
