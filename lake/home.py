@@ -80,6 +80,16 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
         return self.root / "copies"
 
     @property
+    def stops(self) -> Path:
+        """What is stopped on this machine: a file for each use case or arm, there while it is."""
+        return self.root / "stop"
+
+    @property
+    def workers(self) -> Path:
+        """The proxy's workers of this machine, and what each goes by."""
+        return self.root / "workers"
+
+    @property
     def logs(self) -> Path:
         """What the processes print."""
         return self.root / "logs"

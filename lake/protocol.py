@@ -15,6 +15,7 @@ LONGEST_ID = 256
 SCORE = "score"
 LABEL = "label"
 UNKNOWN_CATEGORIES = "unknown_categories"
+DECISION = "decision"
 
 INTEGERS = ("INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
 

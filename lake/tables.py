@@ -21,6 +21,7 @@ FEEDBACK = "feedback"
 MAINTENANCE = "maintenance"
 ERASURES = "erasures"
 COMMITS = "commits"
+PARAMETERS = "parameters"
 
 # Those of one use case.
 TABLES = (DATASET, EVALUATION, PREDICTIONS, LABELS, WINDOWS, EXPERIMENT, FEEDBACK, MAINTENANCE, ERASURES)
@@ -89,6 +90,20 @@ COMMITS_SCHEMA = pl.Schema(
         "leaves": pl.Binary(),  # 32 bytes for each record
         "seq": pl.Int64(),
         "commit_date": pl.Date(),
+    }
+)
+
+PARAMETERS_SCHEMA = pl.Schema(
+    {
+        "use_case": pl.String(),
+        "version": pl.Int64(),
+        "changed_by": pl.String(),
+        "changed_at_utc": TIME,
+        "why": pl.String(),
+        "changes": pl.List(pl.String()),  # against the version before, in words
+        "signed": pl.Boolean(),  # it carries signatures; whether they hold is for its readers to say
+        "document": pl.String(),  # the version, in JSON; null where it cannot be read
+        "seq": pl.Int64(),  # the version too: it is what the table counts by
     }
 )
 

@@ -22,9 +22,13 @@ from lake.log.slot import Slot
 from lake.parameters import Parameters
 from lake.times import Clock, now_utc
 from proxy.arms import Arms
+from proxy.change import Changes
 from proxy.gateway import Gateway
+from proxy.guardrail import Guardrail
 from proxy.metrics import Metrics
+from proxy.observed import Outcomes
 from proxy.operation import Operation
+from proxy.parameter_routes import parameter_routes
 from proxy.routes import model_routes, operation_routes, prediction_routes
 from proxy.upstream import Upstreams
 from proxy.watch import Watch
@@ -58,6 +62,9 @@ def create_app(
     metrics = Metrics()
     access = Access(home.credentials)
     operation = Operation(home, watch, upstreams, spool, metrics, worker)
+    outcomes = Outcomes()
+    changes = Changes(home, watch)
+    watch.then(Guardrail(watch, changes, outcomes).look)
     release = version("trainserve")
 
     @asynccontextmanager
@@ -84,9 +91,9 @@ def create_app(
         )
 
     worker.measures(operation.measure)
-    for_operators = operation_routes(operation, access, worker)
+    for_operators = [*operation_routes(operation, worker), *parameter_routes(operation, changes, access)]
     if worker.settings.admin_port:
         worker.admin = application("trainserve proxy, operation", for_operators)
         for_operators = bare_health_routes(lambda: operation.readiness().ready)
-    answering = prediction_routes(Gateway(watch, Arms(watch, upstreams), spool, metrics), access)
+    answering = prediction_routes(Gateway(watch, Arms(watch, upstreams), spool, metrics, outcomes), access)
     return application("trainserve proxy", [*answering, *model_routes(operation, release), *for_operators], [running])

@@ -13,9 +13,9 @@ from lake.interface.answers import read_response
 from lake.interface.messages import InterfaceName, Provenance
 from lake.interface.problems import Refused
 from lake.log.exchange import Exchange
-from lake.release.expiry import APPROVE_AGAIN, refused
 from lake.release.live import Release
-from proxy.routing import Route, choose
+from proxy.router import Router
+from proxy.routing import Route
 from proxy.upstream import UpstreamAnswer, UpstreamFailed, Upstreams
 from proxy.watch import Watch
 
@@ -40,6 +40,7 @@ class Arms:
 
     def __init__(self, watch: Watch, upstreams: Upstreams) -> None:
         self._watch = watch
+        self._router = Router(watch)
         self._upstreams = upstreams
         self._in_vain: dict[tuple[str, str], tuple[str, int]] = {}
 
@@ -85,18 +86,8 @@ class Arms:
         return Given(upstream.body, scores, by.engine)
 
     def _route(self, exchange: Exchange) -> Route:
-        """The route of the request, by what holds now. Raises Refused, Unavailable."""
-        state = self._watch.state(exchange.use_case)
-        exchange.parameters_version = state.parameters.version
-        if not state.parameters.active:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, f"Model {exchange.use_case!r} is switched off by its operator.")
-        route = choose(state.parameters, self._watch.live(exchange.use_case), exchange.routing_key or exchange.request_id)
-        if route is None:
-            champion = state.live.champion
-            over = None if champion is None else refused(champion, state.policy, self._watch.clock())
-            detail = f"{over}. {APPROVE_AGAIN}" if over else f"No champion of {exchange.use_case!r} is released and reachable."
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, detail)
-        return route
+        """The route of the request, by what holds now. Raises Settled, Refused, Unavailable."""
+        return self._router.route(exchange)
 
     async def _send(self, exchange: Exchange, interface: InterfaceName, timeout_s: float) -> UpstreamAnswer:
         urls = self._watch.state(exchange.use_case).parameters.arms[exchange.arm or ""].upstreams

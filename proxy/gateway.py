@@ -1,16 +1,17 @@
 """The way of a request: decode, ask the arms, log, and only then answer."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
 
-from lake.decoder import Rows
+from lake.decoder import Decoder, Rows
 from lake.errors import NotFound, TrainServeError
 from lake.interface.answers import read_answer, write_answer
 from lake.interface.bodies import Question
 from lake.interface.labels import LabelsAccepted, label_records
 from lake.interface.logged import Answer, AnswerLog
-from lake.interface.messages import Encoded
+from lake.interface.messages import Encoded, InterfaceName
 from lake.interface.problems import Refused
 from lake.interface.trace import Trace
 from lake.log.exchange import Exchange
@@ -20,18 +21,24 @@ from lake.protocol import protocol_version
 from lake.release.live import Release
 from proxy.arms import Arms
 from proxy.metrics import Metrics
+from proxy.observed import Outcomes
+from proxy.rate_limit import RATE_LIMIT, RateLimits, TooMany
+from proxy.router import Inactive, Settled
+from proxy.ruled import changed_answer, is_changed, settled_answer
 from proxy.watch import Watch
 
 
 class Gateway:
     """Answers requests for every use case of the watch."""
 
-    def __init__(self, watch: Watch, arms: Arms, spool: GroupCommit, metrics: Metrics) -> None:
+    def __init__(self, watch: Watch, arms: Arms, spool: GroupCommit, metrics: Metrics, outcomes: Outcomes) -> None:
         self._watch = watch
         self._arms = arms
         self._spool = spool
         self._metrics = metrics
-        self._log = AnswerLog(spool, metrics.count)
+        self._log = AnswerLog(spool, self._count)
+        self._outcomes = outcomes
+        self._limits = RateLimits()
 
     async def answer(
         self,
@@ -49,7 +56,7 @@ class Gateway:
 
         Raises NotFound for an unknown use case, SpoolUnavailable when it cannot be logged.
         """
-        use_case, interface = question.name, question.interface
+        use_case = question.name
         state = self._watch.state(use_case)
         exchange = Exchange(
             use_case=use_case,
@@ -61,24 +68,44 @@ class Gateway:
             exchange.trace_id, exchange.trace_headers = trace.trace_id, trace.headers
         rows: Rows | None = None
         try:
+            if (limit := state.parameters.rate_limit) is not None:
+                exchange.rule = RATE_LIMIT
+                self._limits.take(use_case, client_id, limit, self._watch.workers)
+                exchange.rule = None
             reading = self._watch.reading(use_case)
             decoder, exchange.redactor = reading.decoder, reading.redactor
             rows = question.rows(decoder)
-            exchange.routing_key = routing_key or decoder.entity(rows.records[0])
-            as_it_is = interface == "predict" or (question.json_length is None and rows.wants_scores_in_json)
-            if not as_it_is:
-                exchange.body = decoder.written(rows)
-            given = await self._arms.ask(exchange, interface if as_it_is else "predict", len(rows.records))
-            if question.version is not None and exchange.release is not None:
-                _check_version(question.version, exchange.release)
-            answer = Encoded(given.body)
-            if not as_it_is:
-                read = read_answer("predict", given.body, len(rows.records))
-                answer = write_answer(interface, read, rows.client_request_id, rows.outputs, decoder.schema)
+            exchange.rows, exchange.routing_key = rows, routing_key or decoder.entity(rows.records[0])
+            answer, scores = await self._ask(exchange, question, rows, decoder)
         except (TrainServeError, msgspec.MsgspecError) as error:
             return await self._refuse(exchange, error, rows, prove=prove)
-        exchange.engine = given.engine
-        return await self._log.answered(exchange, answer, rows, given.scores, prove=prove)
+        return await self._log.answered(exchange, answer, rows, scores, prove=prove)
+
+    async def _ask(
+        self, exchange: Exchange, question: Question, rows: Rows, decoder: Decoder
+    ) -> tuple[Encoded, Sequence[list[float]] | None]:
+        """The answer after the operator's rules, and what the model gave; None where no model was asked.
+
+        Raises Refused, Unavailable, NotFound, msgspec.MsgspecError.
+        """
+        plain = not self._watch.state(exchange.use_case).parameters.changes_answers
+        as_it_is = question.interface == "predict" or (question.json_length is None and rows.wants_scores_in_json and plain)
+        asked: InterfaceName = question.interface if as_it_is else "predict"
+        if not as_it_is:
+            exchange.body = decoder.written(rows)
+        try:
+            given = await self._arms.ask(exchange, asked, len(rows.records))
+        except Settled as settled:
+            exchange.outcome = "answered" if settled.active else "inactive"
+            made = settled_answer(exchange, settled.scores)
+            return write_answer(question.interface, made, rows.client_request_id, rows.outputs, decoder.schema), None
+        if question.version is not None and exchange.release is not None:
+            _check_version(question.version, exchange.release)
+        exchange.outcome, exchange.engine = "answered", given.engine
+        if as_it_is and not is_changed(exchange):
+            return Encoded(given.body), given.scores
+        read = changed_answer(exchange, read_answer(asked, given.body, len(rows.records)), decoder.schema.task)
+        return write_answer(question.interface, read, rows.client_request_id, rows.outputs, decoder.schema), given.scores
 
     async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> tuple[bytes, str]:
         """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept.
@@ -94,7 +121,15 @@ class Gateway:
     async def _refuse(self, exchange: Exchange, error: Exception, rows: Rows | None, *, prove: bool) -> Answer:
         if isinstance(error, msgspec.MsgspecError):
             error = Refused(HTTPStatus.BAD_GATEWAY, f"The model's answer could not be read ({error}).")
-        return await self._log.refused(exchange, error, rows, prove=prove)
+        exchange.outcome = "inactive" if isinstance(error, Inactive) else "failed"
+        refused = await self._log.refused(exchange, error, rows, prove=prove)
+        return msgspec.structs.replace(refused, retry_after_s=error.retry_after_s) if isinstance(error, TooMany) else refused
+
+    def _count(self, exchange: Exchange) -> None:
+        if exchange.upstream_latency_us is not None and exchange.arm is not None:
+            failed = exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            self._outcomes.note(exchange.use_case, exchange.arm, exchange.upstream_latency_us, failed=failed)
+        self._metrics.count(exchange)
 
 
 def _check_version(asked: str, answering: Release) -> None:

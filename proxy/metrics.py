@@ -41,6 +41,18 @@ class Metrics:
         self.copy_age = Gauge(
             "trainserve_proxy_copy_age_seconds", "Time since the lake was last reached", ["use_case"], registry=self.registry
         )
+        self.parameters_version = Gauge(
+            "trainserve_proxy_parameters_version", "Version of the parameters in force", ["use_case"], registry=self.registry
+        )
+        self.parameters_refused = Gauge(
+            "trainserve_proxy_parameters_refused",
+            "1 while the newest version of the parameters is not followed, as it does not hold",
+            ["use_case"],
+            registry=self.registry,
+        )
+        self.stopped = Gauge(
+            "trainserve_proxy_stopped", "1 while the kill switch of this machine stops it", ["use_case"], registry=self.registry
+        )
         self.share = Gauge("trainserve_proxy_share", "Share of requests", ["use_case", "arm"], registry=self.registry)
         self._children: dict[tuple[str | None, ...], tuple[Counter, Histogram]] = {}
 

@@ -34,6 +34,15 @@ class LiveArm(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_utc: str | None
 
 
+class InForce(msgspec.Struct, frozen=True, kw_only=True):
+    """Which version of the parameters is in force, why a newer one is not, and why the use case is stopped, if it is."""
+
+    version: int
+    refused: str | None
+    stopped: str | None
+    stopped_arms: dict[str, str]
+
+
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /health/ready`, by use case: what is live on each arm, what is wrong, which releases expire soon, and the lake.
 
@@ -43,6 +52,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     leaving: bool
     arms: dict[str, dict[str, LiveArm]]
+    parameters: dict[str, InForce]
     log_failing: str | None
     log_durability: Durability
     alarms: dict[str, str]
@@ -75,6 +85,7 @@ class Operation:
             ready=able and not self._worker.leaving,
             leaving=self._worker.leaving,
             arms={use_case: self._live_arms(use_case) for use_case in watch.use_cases},
+            parameters={use_case: self._in_force(use_case) for use_case in watch.use_cases},
             log_failing=failing,
             log_durability=self._spool.slot.durability,
             alarms=dict(watch.alarms),
@@ -104,10 +115,24 @@ class Operation:
             metrics.reachable.labels(use_case).set(lake.reachable)
             metrics.copy_age.labels(use_case).set(math.nan if lake.copy_age_s is None else lake.copy_age_s)
             metrics.alarm.labels(use_case).set(use_case in self._watch.alarms)
+            in_force = self._in_force(use_case)
+            metrics.parameters_version.labels(use_case).set(in_force.version)
+            metrics.parameters_refused.labels(use_case).set(in_force.refused is not None)
+            metrics.stopped.labels(use_case).set(in_force.stopped is not None)
             for name, arm in self._live_arms(use_case).items():
                 metrics.share.labels(use_case, name).set(arm.share)
                 metrics.expires.labels(use_case, name).set(remaining_s(releases.get(name), self._watch.clock()))
         return metrics.registry.collect()
+
+    def _in_force(self, use_case: str) -> InForce:
+        watch = self._watch
+        stop = watch.switch.stop_of(use_case)
+        return InForce(
+            version=watch.state(use_case).parameters.version,
+            refused=watch.followed.refusal(use_case),
+            stopped=None if stop is None else f"by {stop.by}: {stop.why}",
+            stopped_arms={arm: f"by {one.by}: {one.why}" for arm, one in watch.switch.stopped_arms(use_case).items()},
+        )
 
     def _has_champion(self, use_case: str) -> bool:
         try:
@@ -117,8 +142,12 @@ class Operation:
 
     def _live_arms(self, use_case: str) -> dict[str, LiveArm]:
         state = self._watch.state(use_case)
-        answering = state.answering(self._watch.clock())
-        shares = {release.arm: share for release, share in challenger_shares(state.parameters, answering)}
+        now = self._watch.clock()
+        answering = state.answering(now)
+        shares = {
+            release.arm: share
+            for release, share in challenger_shares(state.parameters, answering, now, self._watch.switch.held(use_case))
+        }
         champion = answering.champion
         if champion is not None:
             shares[champion.arm] = 1 - sum(shares.values())

@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
@@ -24,7 +23,6 @@ from lake.interface.messages import (
 from lake.interface.trace import trace_of
 from lake.interface.worker import Worker
 from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
-from lake.parameters import Parameters
 from proxy.gateway import Gateway
 from proxy.operation import Operation, Readiness
 
@@ -37,6 +35,8 @@ PROBLEMS = {
         404: "There is no such model",
         413: "The body is too large",
         415: "The body is of another media type",
+        422: "The operator's rules refuse this input",
+        429: "This client has sent too much; the header Retry-After says when to go on",
         502: "The model's answer was unreadable, or not one of a released model, and was withheld",
         503: "No released model can be reached, or the log cannot be written",
         504: "The model did not answer in time",
@@ -134,7 +134,7 @@ def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
     return [model, protocol_model, protocol_model_ready, protocol_server]
 
 
-def operation_routes(operation: Operation, access: Access, worker: Worker) -> list[HTTPRouteHandler]:
+def operation_routes(operation: Operation, worker: Worker) -> list[HTTPRouteHandler]:
     """The routes for those who run the service."""
 
     @get(["/health/live", "/v2/health/live"], tags=["health"])
@@ -152,19 +152,12 @@ def operation_routes(operation: Operation, access: Access, worker: Worker) -> li
         readiness = operation.readiness()
         return Response(readiness, status_code=200 if readiness.ready else 503)
 
-    @get("/parameters/{name:str}", tags=["operation"], responses={200: answer(Parameters, "The parameters in force"), **PROBLEMS})
-    async def parameters(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
-        """The parameters in force, with their version."""
-        access.client_id(request, "operator")
-        found: Parameters = operation.parameters(name)
-        return Response(msgspec.json.encode(found), media_type=MediaType.JSON, headers={"etag": f'"{found.version}"'})
-
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def prometheus() -> Response[bytes]:
         """Counters in Prometheus' text format."""
         return Response(await worker.metrics(), media_type=CONTENT_TYPE_LATEST)
 
-    return [live, ready, parameters, prometheus]
+    return [live, ready, prometheus]
 
 
 def _below(version: str | None) -> str:

@@ -16,15 +16,23 @@ from lake.home import Home, now_us
 from lake.input_schema import InputSchema, find_input_schema
 from lake.log.labels import LabelReader
 from lake.log.privacy import Privacy, Redactor
-from lake.parameters import Parameters, check_parameters, find_copy, find_parameters, keep_copy
+from lake.parameters import Parameters
+from lake.release.decision import RiskTier
 from lake.release.expiry import ahead, refused, served_on
 from lake.release.ledger import Ledger, is_begun
 from lake.release.live import Live, Release, fold, revoked
 from lake.release.policy import BUILT_IN, Policy
 from lake.release.trust import Trust
 from lake.times import Clock, now_utc
+from lake.workers import Confirmed
+from proxy.confirmation import Confirmation
+from proxy.followed import FollowedParameters
+from proxy.plan import Plan
+from proxy.switch import Switch
 
 POLL_INTERVAL_S = 0.5
+_SWITCH_INTERVAL_S = 0.2
+_TIERS: tuple[RiskTier, ...] = ("low", "medium", "high")
 # A predictor swaps within a poll of the ledger; for so long the release that was just replaced may still answer.
 SUPERSEDED_GRACE_US = 5_000_000
 
@@ -40,14 +48,23 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for one use case at one moment; replaced as a whole, never changed."""
+    """What holds for one use case at one moment; replaced as a whole, never changed.
 
-    parameters: Parameters
+    `tier` says how much hangs on what is live; nobody knows before the first release, so then the most.
+    """
+
+    plan: Plan
     live: Live = Live({})
     superseded: Live = Live({})
     superseded_at_us: int = 0
     policy: Policy = BUILT_IN.policy
     reading: Reading | None = None
+    tier: RiskTier = "high"
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters in force."""
+        return self.plan.parameters
 
     def answering(self, now: datetime) -> Live:
         """What is live and may answer now: without what has expired, where the policy refuses that."""
@@ -84,10 +101,12 @@ class Watch:
         self._lakes = {use_case: CopiedLake(home, use_case, greatest_copy_age_s, clock) for use_case in parameters}
         self._ledgers: dict[str, Ledger] = {}
         self._notices: dict[str, list[str]] = {}
-        self._states = {
-            use_case: State(parameters=find_copy(home.copies, use_case) or document) for use_case, document in parameters.items()
-        }
-        self._task: asyncio.Task[None] | None = None
+        self.switch = Switch(home)
+        self.followed = FollowedParameters(home, self._store, parameters, clock)
+        self._confirmation = Confirmation(home)
+        self._then: list[Callable[[], None]] = []
+        self._states = {use_case: State(plan=Plan(self.followed.of(use_case).document)) for use_case in parameters}
+        self._tasks: list[asyncio.Task[None]] = []
         self._extra_look: asyncio.Task[None] | None = None
         self._looking = threading.Lock()  # two looks at once could put an older state over a newer one
 
@@ -133,15 +152,27 @@ class Watch:
         """The input schemas that are known."""
         return [state.reading.decoder.schema for state in self._states.values() if state.reading is not None]
 
+    @property
+    def workers(self) -> int:
+        """How many workers this machine has, this one among them."""
+        return self._confirmation.workers
+
+    def then(self, do: Callable[[], None]) -> None:
+        """Do this too, each time that was looked: in the same thread, when nobody looks any more."""
+        self._then.append(do)
+
     async def start(self) -> None:
         """Look once, then keep looking."""
+        self._confirmation.start()
+        self.switch.look()
         await asyncio.to_thread(self.look)
-        self._task = asyncio.create_task(self._follow())
+        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._follow_switch())]
 
     async def stop(self) -> None:
         """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
+        self._confirmation.stop()
 
     async def look_again(self) -> None:
         """Look now, and not only when the next look is due. Who asks meanwhile shares this one."""
@@ -155,11 +186,14 @@ class Watch:
             for use_case in self._states:
                 alarms = [
                     alarm
-                    for read in (self._read_releases, self._read_parameters, self._read_schema)
+                    for read in (self._read_releases, self._read_schema, self._read_parameters, self.followed.keep)
                     if (alarm := _alarm_of(read, use_case)) is not None
                 ]
+                if (refusal := self.followed.refusal(use_case)) is not None:
+                    alarms.append(refusal)
                 self._sound(use_case, "; ".join(dict.fromkeys([*alarms, *self._lakes[use_case].alarms()])))
                 self._announce(use_case, self.notices(use_case))
+            self._confirm()
 
     def _announce(self, use_case: str, notices: list[str]) -> None:
         for notice in notices:
@@ -178,6 +212,27 @@ class Watch:
         while True:
             await asyncio.sleep(POLL_INTERVAL_S)
             await asyncio.to_thread(self.look)
+            for do in self._then:
+                await asyncio.to_thread(do)
+
+    async def _follow_switch(self) -> None:
+        while True:
+            await asyncio.sleep(_SWITCH_INTERVAL_S)
+            if self.switch.look():
+                await asyncio.to_thread(self._confirm)
+
+    def _confirm(self) -> None:
+        """Say to whoever waits what this worker goes by."""
+        confirmed = {
+            use_case: Confirmed(
+                version=state.parameters.version,
+                stopped=self.switch.stop_of(use_case) is not None,
+                stopped_arms=tuple(sorted(self.switch.held(use_case).stopped)),
+                refused_version=max(self.followed.of(use_case).refused, default=None),
+            )
+            for use_case, state in self._states.items()
+        }
+        self._confirmation.say(confirmed)
 
     def _change(self, use_case: str, **changes: object) -> None:
         self._states[use_case] = msgspec.structs.replace(self._states[use_case], **changes)
@@ -200,6 +255,7 @@ class Watch:
         before, live = self._states[use_case].live, fold(ledger.entries)
         if live == before:
             return
+        tiers = [ledger.entries[release.seq - 1].decision.risk_tier for release in live.releases.values()]
         log.info("live releases changed", use_case=use_case, live={arm: one.model_version for arm, one in live.releases.items()})
         ended = revoked(ledger.entries)
         superseded = Live(
@@ -209,16 +265,16 @@ class Watch:
                 if live.on(arm) is not None and former.package_digest not in ended
             }
         )
-        self._change(use_case, live=live, superseded=superseded, superseded_at_us=now_us())
+        tier = max(tiers, key=_TIERS.index, default="high")
+        self._change(use_case, live=live, superseded=superseded, superseded_at_us=now_us(), tier=tier)
 
     def _read_parameters(self, use_case: str) -> None:
-        newest = self._states[use_case].parameters
-        while (later := find_parameters(self._store, use_case, newest.version + 1)) is not None:
-            check_parameters(later)
-            newest = later
-            self._change(use_case, parameters=newest)
-            log.info("parameters changed", use_case=use_case, version=newest.version, by=newest.changed_by, why=newest.why)
-            keep_copy(self._home.copies, newest)
+        state = self._states[use_case]
+        schema = None if state.reading is None else state.reading.decoder.schema
+        plan = self.followed.read(use_case, schema, state.tier)
+        if plan is not None:
+            self._change(use_case, plan=plan)
+            self.switch.let_go(use_case)
 
     def _read_schema(self, use_case: str) -> None:
         schema = find_input_schema(self._lakes[use_case], use_case)
@@ -226,7 +282,9 @@ class Watch:
         if schema is not None and (reading is None or reading.decoder.schema != schema):
             redactor = Redactor(schema, Privacy.open(self._home.keys, self._store))
             decoder = Decoder(schema, self._maximum_rows)
-            self._change(use_case, reading=Reading(decoder=decoder, redactor=redactor, labels=LabelReader(redactor)))
+            new = Reading(decoder=decoder, redactor=redactor, labels=LabelReader(redactor))
+            plan = Plan(self._states[use_case].parameters, schema)
+            self._change(use_case, reading=new, plan=plan)
 
 
 def _alarm_of(read: Callable[[str], None], use_case: str) -> str | None:

@@ -115,6 +115,7 @@ class StandAlone:
             _tell(exchange, course)
             return (await self._log.refused(exchange, error, course.rows, prove=prove)).response()
         _tell(exchange, course)
+        exchange.outcome = "answered"
         return (await self._log.answered(exchange, body, course.rows, course.scores, prove=prove)).response()
 
 

@@ -1,7 +1,8 @@
 """From the log to an experiment: who is compared, their labelled losses, and how requests were meant to be shared out."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from itertools import pairwise
 
 import msgspec
 import polars as pl
@@ -12,9 +13,21 @@ from lake.documents import DocumentStore
 from lake.errors import SettingError
 from lake.input_schema import InputSchema
 from lake.parameters import Parameters, find_parameters, parameters_from_environment
+from lake.parameters.shares import share_of
 from lake.release.live import Live
 from lake.tables import EXPERIMENT, EXPERIMENT_SCHEMA, conform
 from trainserve_assets.logged import answered, known_since, loss_name, with_losses
+
+_RANDOMISED = ("champion", "share")
+_FIRST, _LAST = (moment.replace(tzinfo=timezone.utc) for moment in (datetime.min, datetime.max))  # noqa: DTZ901 - it has its zone
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """A span in which the planned share of a challenger stays; `share` is None where the plan is not known."""
+
+    from_utc: datetime = _FIRST
+    until_utc: datetime = _LAST
+    share: float | None = None
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +72,13 @@ def pairs(rows: pl.LazyFrame) -> list[Pair]:
 
 
 def asked_of(rows: pl.LazyFrame, pair: Pair) -> pl.LazyFrame:
-    """The rows of both arms while both were asked, with `unit`, what was randomised, and `challenger`."""
+    """The rows of both arms while both were asked, with `unit`, what was randomised, and `challenger`.
+
+    A row that a rule of the operator's answered, or sent to an arm, was not randomised, nor one that fell back.
+    """
     return rows.filter(
         pl.col("purpose") == "answer",
+        pl.col("rule").is_null() | pl.col("rule").is_in(_RANDOMISED),
         pl.col("received_at_utc").is_between(pair.from_utc, pair.until_utc),
         pl.col("package_digest").is_in([pair.champion_digest, pair.challenger_digest]),
     ).with_columns(
@@ -86,33 +103,43 @@ def known_until(asked: pl.LazyFrame) -> datetime:
     return known
 
 
-def assignments(asked: pl.LazyFrame, shares: Mapping[int, float | None]) -> list[Assignment]:
-    """For each version of the parameters the units that it was first to route, beside the planned shares.
+def assignments(asked: pl.LazyFrame, plans: Mapping[int, Sequence[Stage]]) -> list[Assignment]:
+    """For each version of the parameters, and each step of a ramp in it, the units that it was first to route.
 
-    `shares` gives for each version the challenger's share of the requests that the two arms got together. Empty when
-    the plan of any version is not known.
+    Beside them stand the planned shares. Empty when the plan of any that routed one is not known.
     """
     first = (
         asked.sort("received_at_utc", "request_id", "row")
         .unique("unit", keep="first", maintain_order=True)
-        .group_by("parameters_version")
-        .agg(challenger=pl.col("challenger").sum(), champion=(~pl.col("challenger")).sum())
-        .sort("parameters_version")
+        .select("parameters_version", "received_at_utc", "challenger")
         .collect()
     )
     found = []
-    for version, challenger, champion in first.iter_rows():
-        share = shares.get(version)
-        if share is None:
-            return []
-        found.append(Assignment(units=(champion, challenger), shares=(1 - share, share)))
+    for (version,), units in sorted(first.partition_by("parameters_version", as_dict=True).items()):
+        for stage in plans.get(int(version), ()) or (Stage(),):
+            routed = units.filter(pl.col("received_at_utc").is_between(stage.from_utc, stage.until_utc, closed="left"))
+            if routed.is_empty():
+                continue
+            if stage.share is None:
+                return []
+            challenger = int(routed["challenger"].sum())
+            found.append(Assignment(units=(routed.height - challenger, challenger), shares=(1 - stage.share, stage.share)))
     return found
 
 
-def challenger_share(plan: Parameters, live: Live, arm: str) -> float | None:
-    """The challenger's part of what it and the champion get together; None when it was not live."""
+def stages(plan: Parameters, live: Live, arm: str) -> list[Stage]:
+    """The challenger's part of what it and the champion get together, from step to step; None when it was not live."""
+    moments = sorted({step.at_utc for one in plan.arms.values() if one.ramp is not None for step in one.ramp.steps})
+    bounds = [_FIRST, *moments, _LAST]
+    return [
+        Stage(from_utc=start, until_utc=end, share=challenger_share(plan, live, arm, start)) for start, end in pairwise(bounds)
+    ]
+
+
+def challenger_share(plan: Parameters, live: Live, arm: str, now: datetime) -> float | None:
+    """The challenger's part of what it and the champion get together at this moment; None when it was not live."""
     planned = {
-        name: min(plan.arms[name].share, release.greatest_share) if name in plan.arms and plan.arms[name].active else 0.0
+        name: share_of(plan.arms[name], release, now) if name in plan.arms and plan.arms[name].active else 0.0
         for name, release in live.releases.items()
         if release.role == "challenger"
     }

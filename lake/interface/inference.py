@@ -8,7 +8,7 @@ import msgspec
 
 from lake.input_schema import InputSchema
 from lake.interface.messages import Encoded, Provenance, Scored, Signature
-from lake.protocol import BINARY_SIZE, LABEL, SCORE, Output, protocol_version
+from lake.protocol import BINARY_SIZE, DECISION, LABEL, SCORE, Output, protocol_version
 
 EXTENSIONS = ("binary_tensor_data",)
 
@@ -17,13 +17,14 @@ class OutputTensor(msgspec.Struct, frozen=True, kw_only=True):
     """One output: its values row after row, or in its parameters how many bytes behind the JSON they are.
 
     `score` has shape [rows], or [rows, classes]; `label` is the class with the greatest; `unknown_categories` names, comma
-    between them, the fields of a row whose category the model does not know.
+    between them, the fields of a row whose category the model does not know; `decision` is what the operator's threshold
+    makes of the score, and there, always in JSON, where every row has one.
     """
 
     name: str
     datatype: str
     shape: list[int]
-    data: list[float | str] | msgspec.UnsetType = msgspec.UNSET
+    data: list[float | str | bool] | msgspec.UnsetType = msgspec.UNSET
     parameters: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -88,6 +89,9 @@ def infer_response(
             chunks.append(chunk)
             tensor = msgspec.structs.replace(tensor, data=msgspec.UNSET, parameters={BINARY_SIZE: len(chunk)})
         tensors.append(tensor)
+    decisions = [decision for decision in scored.decisions if decision is not None]
+    if decisions and len(decisions) == len(scored.scores):
+        tensors.append(OutputTensor(name=DECISION, datatype="BOOL", shape=[len(decisions)], data=list(decisions)))
     text = msgspec.json.encode(
         InferResponse(
             model_name=schema.use_case,
@@ -108,7 +112,7 @@ def _tensor(name: str, scored: Scored, schema: InputSchema) -> OutputTensor:
         shape = [rows] if width == 1 else [rows, width]
         return OutputTensor(name=SCORE, datatype="FP64", shape=shape, data=[value for row in scores for value in row])
     if name == LABEL:
-        texts: list[float | str] = [schema.classes[row.index(max(row))] for row in scores]
+        texts: list[float | str | bool] = [schema.classes[row.index(max(row))] for row in scores]
     else:
         texts = [""] * rows
         for row, fields in scored.unknown.items():

@@ -22,12 +22,15 @@ class Answer(msgspec.Struct, frozen=True):
     body: Encoded
     request_id: str
     receipt: str
+    retry_after_s: int | None = None
 
     def response(self) -> Response[bytes]:
         """The answer with its id and its receipt as headers."""
         headers = {REQUEST_ID_HEADER: self.request_id, RECEIPT_HEADER: self.receipt}
         if self.status == HTTPStatus.OK:
             return response(self.body, headers)
+        if self.retry_after_s is not None:
+            headers["retry-after"] = str(self.retry_after_s)
         return Response(self.body.text, status_code=self.status, media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -41,14 +44,15 @@ class AnswerLog:
     async def answered(
         self, exchange: Exchange, body: Encoded, rows: Rows | None, scores: Sequence[list[float]] | None, *, prove: bool
     ) -> Answer:
-        """An answer of a model, as its engine gave it, with its proof if that is asked for."""
-        exchange.outcome, exchange.status = "answered", HTTPStatus.OK
+        """An answer, by the outcome that the exchange tells, with its proof if that is asked for; `scores` are the model's."""
+        exchange.status = HTTPStatus.OK
         return await self._logged(exchange, body, exchange.records(rows, scores), prove=prove)
 
     async def refused(self, exchange: Exchange, error: Exception, rows: Rows | None, *, prove: bool) -> Answer:
         """The problem that answers an error; it is the client's, or else something has failed."""
         document = problem_document(error, exchange.request_id)
-        exchange.outcome = "refused" if document.status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
+        if document.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            exchange.outcome = "refused"
         exchange.status = document.status
         return await self._logged(exchange, Encoded(msgspec.json.encode(document)), exchange.records(rows, None), prove=prove)
 

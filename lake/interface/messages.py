@@ -20,8 +20,11 @@ class Liveness(msgspec.Struct, frozen=True):
     live: bool = True
 
 
-class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """Who answered: stands in every answer, so that it can be checked against the ledger."""
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who answered: stands in every answer, so that it can be checked against the ledger.
+
+    `rules` are those of the operator's that fired for rows of it; `fixed` says that no model gave it.
+    """
 
     request_id: str
     arm: str
@@ -29,17 +32,22 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     release_seq: int
     package_digest: str
     engine: str
+    rules: tuple[str, ...] = ()
+    fixed: bool = False
 
 
 class PredictedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One row's answer: `score` is a probability (binary) or a value (regression), `scores` one for each class.
 
-    `unknown_categories` are the fields whose category the model does not know, so that its score says less.
+    `unknown_categories` are the fields whose category the model does not know, so that its score says less. `decision` is
+    what the operator's threshold makes of the score, where there is one; `rule` is the operator's that fired.
     """
 
     score: float | None = None
     scores: list[float] | None = None
     unknown_categories: list[str] | None = None
+    decision: bool | None = None
+    rule: str | None = None
 
     @property
     def values(self) -> list[float]:
@@ -118,10 +126,15 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """What a model gave the rows of a request: the scores of each, and the categories that are not known."""
+    """What the rows of a request are answered: the scores of each, and the categories that the model does not know.
+
+    Where the operator's threshold or rules had a say: for each row the decision, and the rule that fired.
+    """
 
     scores: Sequence[list[float]]
     unknown: Unknown = {}
+    decisions: Sequence[bool | None] = ()
+    rules: Sequence[str | None] = ()
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -136,6 +149,9 @@ def predict_response(scored: Scored, name: str, version: str, provenance: Proven
     rows = [PredictedRow(score=row[0]) if len(row) == 1 else PredictedRow(scores=row) for row in scored.scores]
     for index, fields in scored.unknown.items():
         rows[index] = msgspec.structs.replace(rows[index], unknown_categories=list(fields))
+    if scored.decisions or scored.rules:
+        told = zip(rows, scored.decisions, scored.rules, strict=True)
+        rows = [msgspec.structs.replace(row, decision=decision, rule=rule) for row, decision, rule in told]
     return Encoded(
         msgspec.json.encode(
             PredictResponse(model_name=name, model_version=version, predictions=rows, provenance=provenance, id=client_id)

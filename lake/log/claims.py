@@ -84,10 +84,11 @@ class Judge:
         return " ".join(words)
 
     def _routed(self, records: Sequence[PredictionRecord]) -> str:
-        [record] = _alike(records, "parameters_version", "rule", "arm")
+        [record] = _alike(records, "parameters_version", "arm")
         if record.rule == STAND_ALONE:
             return f"Not routed: the predictor of arm {record.arm!r} was asked itself, and kept the log."
-        by = f"Routed by version {record.parameters_version} of the parameters, rule {record.rule!r}, to arm {record.arm!r}"
+        rules = ", ".join(repr(rule) for rule in dict.fromkeys(record.rule for record in records))
+        by = f"Routed by version {record.parameters_version} of the parameters, rule {rules}, to arm {record.arm!r}"
         if record.arm is None:
             raise _Open(f"Under version {record.parameters_version} of the parameters; it was routed to no arm.")
         if record.parameters_version == 0:
@@ -151,9 +152,10 @@ class Judge:
     def _answered(self, records: Sequence[PredictionRecord]) -> str:
         if any(record.answer is None for record in records):
             raise _Open(f"None was given: the request was {records[0].outcome}, with status {records[0].status}.")
-        other = [record.row for record in records if record.answer != record.scores]
+        other = [position for position, record in enumerate(records) if record.answer != record.scores]
         if other:
-            raise _Open(f"The answers to rows {other} are not the model's scores: rule {records[0].rule!r} gave them.")
+            rules = ", ".join(repr(rule) for rule in dict.fromkeys(records[row].rule for row in other))
+            raise _Open(f"The answers to rows {other} are not the model's scores: rule {rules} gave them.")
         return f"What was answered are the scores of the model: {', '.join(str(record.answer) for record in records[:10])}."
 
     def _release(self, records: Sequence[PredictionRecord]) -> tuple[Entry, Release]:

@@ -11,6 +11,7 @@ from lake.decoder import Rows, event_times_us
 from lake.home import now_us
 from lake.log.privacy import Redactor
 from lake.log.records import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, encode_record
+from lake.parameters.rules import Rule
 from lake.release.live import Release
 
 STAND_ALONE = "stand-alone"  # the rule of an answer that no proxy routed
@@ -30,7 +31,11 @@ class Exchange(msgspec.Struct, kw_only=True):
     trace_id: str | None = None
     trace_headers: dict[str, str] | None = None
     routing_key: str | None = None
+    rows: Rows | None = None
     rule: str | None = None
+    fired: list[Rule | None] | None = None
+    threshold: float | None = None
+    answers: list[list[float]] | None = None
     release: Release | None = None
     arm: str | None = None
     attempts: int = 0
@@ -49,9 +54,10 @@ class Exchange(msgspec.Struct, kw_only=True):
         redactor = self.redactor
         if rows is None or redactor is None:
             raw = self.body[:MAXIMUM_RAW_BYTES] if redactor is not None and redactor.keeps_raw else None
-            return [encode_record(self._record(0, self.received_at_us, raw=raw))]
+            return [encode_record(self._record(0, self.received_at_us, raw=raw, rule=self.rule))]
         times = event_times_us(redactor.schema, rows.records, self.received_at_us)
         routing_key_hash = redactor.key_hash(self.routing_key)
+        answers = scores if self.answers is None else self.answers
         return [
             encode_record(
                 self._record(
@@ -62,11 +68,17 @@ class Exchange(msgspec.Struct, kw_only=True):
                     entity_key_hash=redactor.entity_hash(record),
                     features=redactor.features(record),
                     scores=None if scores is None else scores[index],
-                    answer=None if scores is None else scores[index],
+                    answer=None if answers is None else answers[index],
+                    rule=self.rule_of(index),
                 )
             )
             for index, record in enumerate(rows.records)
         ]
+
+    def rule_of(self, row: int) -> str | None:
+        """What answered a row: the rule of the parameters that fired for it, else what routed the request."""
+        rule = None if self.fired is None else self.fired[row]
+        return self.rule if rule is None else rule.name
 
     def _record(self, row: int, event_time_us: int, **of_the_row: Any) -> PredictionRecord:
         release = self.release
@@ -82,7 +94,6 @@ class Exchange(msgspec.Struct, kw_only=True):
             package_digest=None if release is None else release.package_digest,
             engine=self.engine,
             parameters_version=self.parameters_version,
-            rule=self.rule,
             client_id=self.client_id,
             outcome=self.outcome,
             status=self.status,

@@ -32,6 +32,7 @@ from lake.log.batch import Batch, BatchReader, Bound, Damage, closed_part
 from lake.log.segment import segments
 from lake.log.shipper_metrics import ShipperMetrics
 from lake.log.slot import Slot, slots, spool_id
+from lake.parameters.table import ParametersTable
 from lake.tables import COMMITS, PREDICTIONS
 
 log = structlog.get_logger(__name__)
@@ -97,6 +98,7 @@ class Shipper:
         self._store = DocumentStore(home.lake, make=False)
         self._patience: dict[Path, _Patience] = {}
         self._recovered = is_bucket(home.lake)
+        self._parameters = ParametersTable(home.lake)
 
     def run(self, stopped: threading.Event) -> None:
         """Ship until stopped, then once more: often enough for the freshness, and sooner where a commit is full.
@@ -113,6 +115,7 @@ class Shipper:
                 for folder, failure in failures:
                     pause_s = self._patience.setdefault(folder, _Patience()).lose()
                     log.warning("not shipped, will try again", slot=folder.name, error=str(failure), pause_s=pause_s)
+                self._log_parameters()
                 due = began + self._pace.pause_s(time.monotonic() - began)
             stopped.wait(min(_LOOK_S, max(_SHORTEST_LOOK_S, due - time.monotonic())))
         for folder, failure in self._round(slots(self._home.spools))[1]:
@@ -127,6 +130,13 @@ class Shipper:
         if failures:
             raise failures[0][1]
         return shipped
+
+    def _log_parameters(self) -> None:
+        """Bring the table of parameters up to date; what keeps it from that holds up no row of the log."""
+        try:
+            self._parameters.update()
+        except (TrainServeError, OSError) as error:
+            log.warning("table of parameters not brought up to date, will try again", error=str(error))
 
     def _is_willing(self, folder: Path, now: float) -> bool:
         patience = self._patience.get(folder)

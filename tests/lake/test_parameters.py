@@ -87,6 +87,7 @@ def test_every_problem_of_a_document_is_named_and_nothing_is_stored(store: Docum
         "arms.a.share",
         "arms.b.share",
         "arms.c.share",
+        "arms",
         "arms.b.upstreams",
         "timeout_s",
     ]

@@ -66,7 +66,6 @@ def test_the_schemes_name_may_be_written_small(client: Client, keys: dict[str, s
         ("POST", PREDICT, "client", 503),
         ("POST", INFER, "client", 400),
         ("POST", LABELS, "labeller", 202),
-        ("GET", PARAMETERS, "operator", 200),
     ],
 )
 def test_each_door_opens_to_its_role_alone(
@@ -83,6 +82,19 @@ def test_each_door_opens_to_its_role_alone(
     }
     other = next(other for other in ROLES if other != role)
     assert answers[other].json()["detail"] == f"The key of 'the {other}' has no role '{role}'; it has ['{other}']."
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("PUT", 428)])
+def test_parameters_open_to_operators_and_monitors(client: Client, keys: dict[str, str], method: str, status: int) -> None:
+    answers = {role: client.request(method, PARAMETERS, headers={"authorization": f"Bearer {key}"}) for role, key in keys.items()}
+
+    assert {role: answer.status_code for role, answer in answers.items()} == {
+        "client": 403,
+        "labeller": 403,
+        "operator": status,
+        "monitor": status,
+    }
+    assert answers["client"].json()["detail"] == "The key of 'the client' has no role 'operator'; it has ['client']."
 
 
 def test_the_row_names_whose_key_it_was(client: Client, home: Home, keys: dict[str, str]) -> None:

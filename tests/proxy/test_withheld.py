@@ -200,7 +200,8 @@ def test_a_use_case_that_is_switched_off_asks_nobody(home: Home, approver: Appro
 
     assert (answer.status_code, asked) == (503, [])
     assert answer.json()["detail"] == "Model 'late_parcel' is switched off by its operator."
-    assert (the_row(home).outcome, the_row(home).attempts) == ("failed", 0)
+    row = the_row(home)
+    assert (row.outcome, row.rule, row.attempts) == ("inactive", "inactive", 0)
 
 
 def test_without_a_champion_nobody_is_asked(home: Home, approver: Approver) -> None:

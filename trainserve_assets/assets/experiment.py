@@ -16,12 +16,12 @@ from trainserve_assets.experiment import (
     Pair,
     asked_of,
     assignments,
-    challenger_share,
     experiment_row,
     find_plan,
     known_until,
     losses,
     pairs,
+    stages,
 )
 from trainserve_assets.logged import read_log
 from trainserve_assets.resources import LakeResource
@@ -68,12 +68,12 @@ def look(lake: LakeResource, use_case: UseCase, log: pl.LazyFrame, pair: Pair) -
     asked = asked_of(log, pair)
     live = fold(lake.ledger(use_case.name).entries[: pair.challenger_seq])
     versions = asked.select(pl.col("parameters_version").unique()).collect().to_series().to_list()
-    shares = {}
+    plans = {}
     for version in versions:
         plan = find_plan(lake.store, use_case.name, version, os.environ)
-        shares[version] = None if plan is None else challenger_share(plan, live, pair.challenger_arm)
+        plans[version] = [] if plan is None else stages(plan, live, pair.challenger_arm)
     metric = use_case.monitoring.experiment_metric
-    return compare(losses(asked, use_case.input_schema, metric), assignments(asked, shares), metric)
+    return compare(losses(asked, use_case.input_schema, metric), assignments(asked, plans), metric)
 
 
 def _shown(looks: dict[Pair, Comparison]) -> dict[str, Any]:

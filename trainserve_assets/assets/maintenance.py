@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lake.errors import TrainServeError
 from lake.log.maintenance import Done, Upkeep, append_maintenance, maintain
-from lake.tables import COMMITS, DATASET, LABELS, LOG, MAINTENANCE, MAINTENANCE_SCHEMA, PREDICTIONS, TABLES
+from lake.tables import COMMITS, DATASET, LABELS, LOG, MAINTENANCE, MAINTENANCE_SCHEMA, PARAMETERS, PREDICTIONS, TABLES
 from lake.times import now_utc
 from trainserve_assets.cited import cited_dataset_versions
 from trainserve_assets.erasure.again import ErasedAgain, erase_again
@@ -60,7 +60,8 @@ def maintenance_definitions(use_case: UseCase) -> dg.Definitions:
 
 def log_maintenance_definitions() -> dg.Definitions:
     """The maintenance of the tables that belong to no one use case."""
-    return _definitions(LOG, [], lambda _: {name: Upkeep() for name in (COMMITS, MAINTENANCE)}, lambda _: ErasedAgain())
+    tables = (COMMITS, PARAMETERS, MAINTENANCE)
+    return _definitions(LOG, [], lambda _: {name: Upkeep() for name in tables}, lambda _: ErasedAgain())
 
 
 def _definitions(of: str, owners: Sequence[str], upkeeps: Upkeeps, erase: Erase) -> dg.Definitions:
