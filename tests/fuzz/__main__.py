@@ -9,6 +9,7 @@ import json
 import random
 import struct
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -99,16 +100,16 @@ def _change(chance: random.Random, document: Any) -> None:
     places = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
     if not places:
         return
-    place, odd = chance.choice(places), chance.choice(_ODD)
+    place, odd = chance.choice(places), deepcopy(chance.choice(_ODD))
     match chance.choice(("replace", "replace", "replace", "remove", "add", "repeat")):
         case "replace":
             holder[place] = odd
         case "remove":
             del holder[place]
         case "add" if isinstance(holder, dict):
-            holder[odd if isinstance(odd, str) else str(odd)] = chance.choice(_ODD)
+            holder[odd if isinstance(odd, str) else str(odd)] = deepcopy(chance.choice(_ODD))
         case _ if isinstance(holder, list):
-            holder.insert(place, holder[place])
+            holder.insert(place, deepcopy(holder[place]))
 
 
 class Target:

@@ -2,8 +2,13 @@
 
 import pytest
 
-from tests.proxied import predictions
+from lake.home import Home
+from lake.limits import Limits
+from serving.app import create_app
+from tests.proxied import parameters, predictions, proxied
 from tests.proxy.conftest import Loop
+from tests.scenario import USE_CASE, parcel, records_body
+from tests.served import PREDICT, Approver, listening, toy
 from tests.serving.bad import BAD_REQUESTS
 from tests.serving.bad.parts import Bad
 
@@ -21,3 +26,26 @@ def test_a_bad_request_meets_the_same_words_at_the_proxy(loop: Loop, bad: Bad) -
         [logged] = [row for row in predictions(loop.home) if row.request_id == answer.headers["trainserve-request-id"]]
         assert (logged.outcome, logged.status, logged.scores) == ("refused", 400, None)
         assert logged.raw == bad.body[:4096]
+
+
+def test_the_most_rows_and_bytes_are_settings_of_the_proxy_too(home: Home, approver: Approver) -> None:
+    approver.release(toy())
+    limits = Limits(rows=1, bytes=1_000)
+    with (
+        listening(create_app(home, USE_CASE, "champion")) as url,
+        proxied(home, parameters({"champion": url}), limits=limits) as client,
+    ):
+        assert client.post(PREDICT, content=records_body(parcel())).status_code == 200
+        assert "expected 1 to 1 rows" in client.post(PREDICT, content=records_body(parcel(), parcel())).json()["detail"]
+        assert client.post(PREDICT, content=records_body(*[parcel()] * 9)).status_code == 413
+
+
+def test_where_a_predictor_takes_less_than_the_proxy_its_refusal_is_told(home: Home, approver: Approver) -> None:
+    approver.release(toy())
+    with (
+        listening(create_app(home, USE_CASE, "champion", limits=Limits(bytes=1_000))) as url,
+        proxied(home, parameters({"champion": url})) as client,
+    ):
+        answer = client.post(PREDICT, content=records_body(*[parcel()] * 9))
+
+    assert (answer.status_code, "the 1,000 bytes" in answer.json()["detail"]) == (413, True)
