@@ -39,10 +39,10 @@ def is_bucket(address: str) -> bool:
     return address.startswith(_SCHEME)
 
 
-def check_address(address: str) -> None:
+def check_address(address: str, setting: str = SETTING) -> None:
     """Raises SettingError for an address that is not understood, or that libraries would write in different ways."""
     if not _ADDRESS.fullmatch(address):
-        raise SettingError(SETTING, address, EXPECTED)
+        raise SettingError(setting, address, EXPECTED)
 
 
 def opened_bucket(address: str, *, soon_away: bool) -> Any:

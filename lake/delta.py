@@ -309,6 +309,20 @@ class Table:
         return version
 
 
+def rows_at(address: str, version: int, columns: Collection[str]) -> pl.LazyFrame:
+    """The rows of somebody else's table, at one version. Raises NotFound, Unavailable.
+
+    A column that only says how the table is partitioned is left out, unless it is one of those that are looked for.
+    """
+    try:
+        handle = DeltaTable(address, version=version, storage_options=table_options(address))
+        return pl.scan_delta(handle).drop(name for name in handle.metadata().partition_columns if name not in columns)
+    except TableNotFoundError as error:
+        raise NotFound("Delta table", address) from error
+    except (DeltaError, OSError) as error:
+        raise Unavailable(f"the Delta table {address}", in_one_line(error)) from error
+
+
 def _writer(columns: Collection[str]) -> WriterProperties:
     """How the files of rows with these columns are written."""
     distinct = [column for column in _DISTINCT if column in columns]

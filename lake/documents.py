@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -107,6 +107,13 @@ def _staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
         staged.unlink(missing_ok=True)
 
 
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as a listing shows it. `stamp` changes whenever its bytes are written."""
+
+    path: str
+    stamp: str
+
+
 class DocumentReader(Protocol):
     """Whatever documents are read from: the lake, or a copy of it."""
 
@@ -188,6 +195,33 @@ class DocumentStore:
             if self._folder is not None or self.find(path) != data:
                 raise Conflict(path, "no such document yet", "one written by somebody else") from error
 
+    def remove(self, path: str) -> None:
+        """Remove what is at this path, if anything is. Safe to run twice."""
+        with self._reached() as store, contextlib.suppress(FileNotFoundError):
+            obstore.delete(store, _inside(path))
+            if self._folder is not None:
+                sync_folder((self._folder / _inside(path)).parent)
+
+    def files(self, folder: str = "") -> list[File]:
+        """All files below a folder, however deep, by their path from there, sorted; none where there is no such folder."""
+        with self._reached() as store:
+            found = [entry for chunk in obstore.list(store, prefix=folder or None) for entry in chunk]
+        begins = len(folder) + 1 if folder else 0
+        files = [File(path=entry["path"][begins:], stamp=_stamp(entry)) for entry in found]
+        return sorted(files, key=lambda file: file.path)
+
+    def download(self, path: str, target: Path) -> str:
+        """Write the bytes at this path to a local file, a part at a time; returns their digest. Raises NotFound."""
+        digest = hashlib.sha256()
+        try:
+            with self._reached() as store, target.open("wb") as file:
+                for part in obstore.get(store, path).stream():
+                    digest.update(part)
+                    file.write(part)
+        except FileNotFoundError as error:
+            raise NotFound("document", path) from error
+        return digest.hexdigest()
+
     def clock(self, path: str) -> datetime:
         """The time by the clock of the lake's storage, told by a file written at this path; nobody reads its content."""
         self.put(path, b"")
@@ -233,6 +267,10 @@ class DocumentStore:
             ended = time.monotonic()
             self._why, self._tried_again_at = in_one_line(error), ended + (ended - began)
         return Unavailable(f"the lake at {self.root}", in_one_line(error))
+
+
+def _stamp(entry: Mapping[str, Any]) -> str:
+    return str(entry["e_tag"] or f"{entry['last_modified'].isoformat()}, {entry['size']} bytes").strip('"')
 
 
 def _is_folder(path: Path) -> bool:

@@ -34,10 +34,19 @@ MomentOfErasure = Literal[
 ]
 MOMENTS_OF_ERASURE: tuple[MomentOfErasure, ...] = get_args(MomentOfErasure)
 
+MomentOfDelivery = Literal[
+    "segment in the lake",  # some labels of a drop are in the lake, and in no table
+    "committed",
+    "table synced",
+    "segment shipped",  # they are in their table, and the segment still holds them
+    "delivered",  # all labels of a drop are in their table, and the delivery is not noted
+]
+MOMENTS_OF_DELIVERY: tuple[MomentOfDelivery, ...] = get_args(MomentOfDelivery)
+
 _reached: Counter[str] = Counter()
 
 
-def reach(moment: Moment | MomentOfErasure) -> None:
+def reach(moment: Moment | MomentOfErasure | MomentOfDelivery) -> None:
     """Tell that this moment is reached: nothing happens, but in the process that is to end here."""
     wanted = os.environ.get(VARIABLE)
     if not wanted:
@@ -57,7 +66,7 @@ def check_failpoint() -> None:
 
 def _parsed(wanted: str) -> tuple[str, int]:
     name, _, times = wanted.partition(":")
-    moments = (*MOMENTS, *MOMENTS_OF_ERASURE)
+    moments = dict.fromkeys([*MOMENTS, *MOMENTS_OF_ERASURE, *MOMENTS_OF_DELIVERY])
     if name not in moments or not (times.isdigit() or times == ""):
         raise SettingError(VARIABLE, wanted, f"one of {', '.join(moments)}, and then :3 for the third time that it is reached")
     return name, int(times or 1)

@@ -19,12 +19,26 @@ WINDOWS = "windows"
 EXPERIMENT = "experiment"
 FEEDBACK = "feedback"
 MAINTENANCE = "maintenance"
+LABEL_DELIVERIES = "label_deliveries"
+REJECTED_LABELS = "rejected_labels"
 ERASURES = "erasures"
 COMMITS = "commits"
 PARAMETERS = "parameters"
 
 # Those of one use case.
-TABLES = (DATASET, EVALUATION, PREDICTIONS, LABELS, WINDOWS, EXPERIMENT, FEEDBACK, MAINTENANCE, ERASURES)
+TABLES = (
+    DATASET,
+    EVALUATION,
+    PREDICTIONS,
+    LABELS,
+    LABEL_DELIVERIES,
+    REJECTED_LABELS,
+    WINDOWS,
+    EXPERIMENT,
+    FEEDBACK,
+    MAINTENANCE,
+    ERASURES,
+)
 
 # Where the tables stand that belong to no one use case: no use case has such a name.
 LOG = "_log"
@@ -104,6 +118,35 @@ PARAMETERS_SCHEMA = pl.Schema(
         "signed": pl.Boolean(),  # it carries signatures; whether they hold is for its readers to say
         "document": pl.String(),  # the version, in JSON; null where it cannot be read
         "seq": pl.Int64(),  # the version too: it is what the table counts by
+    }
+)
+
+LABEL_DELIVERIES_SCHEMA = pl.Schema(
+    {
+        "drop": pl.String(),
+        "seq": pl.Int64(),  # which delivery of this drop it is, from 1 on
+        "version": pl.String(),  # the digest of a file, the version of a table
+        "stamp": pl.String(),
+        "delivered_at_utc": TIME,
+        "rows": pl.Int64(),
+        "accepted": pl.Int64(),
+        "repeated": pl.Int64(),
+        "rejected": pl.Int64(),
+        "unknown": pl.Int64(),  # of the accepted, those that named no logged prediction by then
+        "refused": pl.String(),  # why nothing, or no more, was read of it
+        "last_seq": pl.Int64(),  # of the slot that its labels stand in
+    }
+)
+
+REJECTED_LABELS_SCHEMA = pl.Schema(
+    {
+        "drop": pl.String(),
+        "version": pl.String(),
+        "row": pl.Int64(),  # of the drop, from 0 on
+        "problems": pl.String(),
+        "content": pl.String(),  # JSON, without the entity; null where the use case has sensitive fields
+        "delivered_at_utc": TIME,
+        "seq": pl.Int64(),
     }
 )
 
@@ -187,7 +230,10 @@ def feedback_schema(schema: InputSchema) -> pl.Schema:
 
 
 def predictions_schema(schema: InputSchema) -> pl.Schema:
-    """`predictions`: one row per request row and arm that computed it, keyed by `request_id`, `row`, `arm`."""
+    """`predictions`: one row per request row and arm that computed it, keyed by `request_id`, `row`, `arm`.
+
+    The features stand last: readers skip files by the ranges of the first 32 columns, and each field counts as one.
+    """
     return pl.Schema(
         {
             "request_id": pl.String(),
@@ -206,7 +252,6 @@ def predictions_schema(schema: InputSchema) -> pl.Schema:
             "client_id": pl.String(),
             "routing_key_hash": pl.String(),
             "entity_key_hash": pl.String(),
-            "features": features_dtype(schema),
             "raw": pl.Binary(),
             "scores": pl.List(pl.Float64()),
             "answer": pl.List(pl.Float64()),
@@ -220,6 +265,7 @@ def predictions_schema(schema: InputSchema) -> pl.Schema:
             "spool_id": pl.String(),
             "seq": pl.Int64(),
             "event_date": pl.Date(),
+            "features": features_dtype(schema),
         }
     )
 

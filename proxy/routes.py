@@ -92,7 +92,7 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         responses={202: answer(LabelsAccepted, "They are logged"), **PROBLEMS},
     )
     async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Deliver the truth about predictions, one label or many. Of several labels for one prediction the last counts."""
+        """Deliver the truth about predictions, one label or many. An observation that is delivered again is one label."""
         request.scope["state"]["client_id"] = client_id = access.client_id(request, "labeller")
         accepted, receipt = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
         return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt})

@@ -104,7 +104,7 @@ def label_routes(alone: StandAlone) -> list[HTTPRouteHandler]:
         responses={202: answer(LabelsAccepted, "They are logged"), **REFUSALS},
     )
     async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Deliver the truth about predictions, one label or many. Of several labels for one prediction the last counts."""
+        """Deliver the truth about predictions, one label or many. An observation that is delivered again is one label."""
         return await alone.accept_labels(name, body, request)
 
     return [labels]

@@ -12,6 +12,7 @@ from trainserve_assets.assets.dataset import dataset_definitions
 from trainserve_assets.assets.evaluation import evaluation_definitions
 from trainserve_assets.assets.experiment import experiment_definitions
 from trainserve_assets.assets.feedback import feedback_definitions
+from trainserve_assets.assets.label_deliveries import label_deliveries_definitions
 from trainserve_assets.assets.maintenance import maintenance_definitions
 from trainserve_assets.assets.observed import observed_definitions
 from trainserve_assets.assets.predictors import predictors_definitions
@@ -28,6 +29,7 @@ FACTORIES: tuple[Callable[[UseCase], dg.Definitions], ...] = (
     release_definitions,
     predictors_definitions,
     observed_definitions,
+    label_deliveries_definitions,
     feedback_definitions,
     windows_definitions,
     experiment_definitions,

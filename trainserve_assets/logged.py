@@ -9,6 +9,7 @@ from lake.delta import Table
 from lake.errors import NotFound
 from lake.input_schema import InputSchema
 from lake.tables import LABELS, PREDICTIONS, labels_schema
+from trainserve_assets.counted_labels import counted
 
 NO_ARM = "no arm"
 _SMALLEST = 1e-15
@@ -39,24 +40,19 @@ def read_predictions(lake: str, use_case: str, days_back: int | None = None) -> 
 def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:
     """Predictions with `label` and `labelled_at_utc`, null while no label has arrived; one row for each prediction.
 
-    A label names its prediction by request and row, or all predictions about an entity at a time; of several the one
-    counts that was received last.
+    A label names its prediction by request and row, or all predictions about an entity at a time. Which of several
+    counts for one name, `counted` says; of both names the one that is known since later.
     """
     by_request, by_entity = ["request_id", "row"], ["entity_key_hash", "event_time_utc"]
     about = labels.filter(pl.col("request_id").is_null())
-    named = [_last(labels.filter(pl.col("request_id").is_not_null()), by_request), _last(about, by_entity)]
+    named = [counted(labels.filter(pl.col("request_id").is_not_null()), by_request), counted(about, by_entity)]
     joined = predictions.with_columns(pl.col("arm").fill_null(NO_ARM))
     for number, (keys, known) in enumerate(zip((by_request, by_entity), named, strict=True)):
         joined = joined.join(known.rename({name: f"{name}_{number}" for name in _LABEL}), on=keys, how="left")
-    newer = (pl.col("labelled_at_utc_1") > pl.col("labelled_at_utc_0")).fill_null(pl.col("labelled_at_utc_0").is_null())
+    is_later, is_same = pl.col("labelled_at_utc_1") > pl.col("labelled_at_utc_0"), pl.col("label_1") == pl.col("label_0")
+    newer = (is_later ^ is_same).fill_null(pl.col("labelled_at_utc_0").is_null())  # the same is known since the first
     picked = {name: pl.when(newer).then(f"{name}_1").otherwise(f"{name}_0") for name in _LABEL}
     return joined.with_columns(**picked).drop(f"{name}_{number}" for name in _LABEL for number in (0, 1))
-
-
-def _last(labels: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
-    """For each thing that labels name, the one that was received last."""
-    newest = labels.sort("received_at_utc", "seq").unique(keys, keep="last", maintain_order=True)
-    return newest.select(*keys, "label", labelled_at_utc="received_at_utc")
 
 
 def known_since() -> pl.Expr:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from checks.release_standard import Gate
+from lake.bucket import check_address
 from lake.documents import StrictDocument
 from lake.errors import SettingError
 from lake.input_schema import InputSchema
@@ -23,6 +24,12 @@ def check_day(setting: str, day: str) -> None:
         date.fromisoformat(day)
     except ValueError as error:
         raise SettingError(setting, day, "a day as 2013-01-01") from error
+
+
+def check_place(setting: str, address: str) -> None:
+    """Refuse what is neither a folder nor a bucket. Raises SettingError."""
+    if "://" in address:
+        check_address(address, setting)
 
 
 class Split(StrictDocument, frozen=True, kw_only=True):
@@ -128,6 +135,9 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
     Evidence is given by `slices` (fields) and by `period`. `forbidden` names fields or columns of the source that are
     known only after the prediction: no model may use them. `next_review` is a day, as 2014-01-01.
 
+    `label_drops` is where labels are looked for that come as files or tables: a folder or `s3://bucket/path`; empty for
+    `label_drops/` beside the use case's tables in the lake.
+
     `engine` says what answers: the `fastest` that was proven to give the trained model's bits, or that model's own library,
     the `reference`.
     """
@@ -147,6 +157,7 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
     period: Period = "month"
     forbidden: tuple[str, ...] = ()
     invariances: tuple[Invariance, ...] = ()
+    label_drops: str = ""
     engine: EngineChoice = "fastest"
     budget: Budget = Budget()
     cost: Cost | None = None
@@ -168,6 +179,7 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
         for name in (*self.features, *self.slices, *(one.field for one in self.invariances)):
             if self.input_schema.field(name).type == "timestamp":
                 raise SettingError(f"features, slices or invariances of {self.name!r}", name, "a field that is not a timestamp")
+        check_place("label_drops", self.label_drops)
         if self.cost is not None and self.input_schema.task != "binary":
             raise SettingError(f"cost of {self.name!r}", self.cost, f"none: a {self.input_schema.task} use case has no threshold")
         names = [candidate.name for candidate in self.candidates]

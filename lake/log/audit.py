@@ -154,7 +154,8 @@ class Audit:
                 else:
                     held.add(seq)
         self.counts.rows += len(held)
-        yield from self._missing(spool, {seq: one for seq, one in stretch.records.items() if seq not in held | edited})
+        there = held | edited
+        yield from self._missing(spool, {seq: one for seq, one in stretch.records.items() if seq not in there})
 
     def _missing(self, spool: str, records: dict[int, SealedRecord]) -> Iterator[str]:
         tables = {(table.use_case, table.name): table for table in self._tables}

@@ -58,24 +58,7 @@ class Chain:
 
     def seal(self, records: list[bytes], next_seq: int) -> Sealed:
         """The commit over these records, of which the first will have this number, and over what was left unsealed."""
-        head = self.head
-        leaves = [bytes.fromhex(one.leaf) for one in head.unsealed]
-        leaves += map(leaf_of, records)
-        places = [(one.use_case, one.table) for one in head.unsealed]
-        places += map(place_of, records)
-        commit = Commit(
-            spool_id=self._spool_id,
-            number=head.number + 1,
-            first_seq=next_seq - len(head.unsealed),
-            count=len(leaves),
-            root=root_of(leaves),
-            previous=head.digest,
-            committed_at_us=now_us(),
-            spans=_spans(places),
-            key_id=self._key.id,
-        )
-        commit = signed(commit, self._key)
-        return Sealed(commit, leaves, encode_commit_record(CommitRecord(commit, b"".join(leaves))))
+        return sealed_behind(self.head, self._spool_id, records, next_seq, self._key)
 
     def advance(self, sealed: Sealed) -> None:
         """The commit is on disk: the next one links to it."""
@@ -85,6 +68,27 @@ class Chain:
     def keep(self) -> None:
         """Keep the head in the slot's folder, durably: before a segment is closed. Raises OSError."""
         keep_chain(self._folder, self.head)
+
+
+def sealed_behind(head: ChainHead, spool_id: str, records: list[bytes], next_seq: int, key: LogKey) -> Sealed:
+    """The commit of a slot that follows this head: over what it left unsealed, and over these records from `next_seq` on."""
+    leaves = [bytes.fromhex(one.leaf) for one in head.unsealed]
+    leaves += map(leaf_of, records)
+    places = [(one.use_case, one.table) for one in head.unsealed]
+    places += map(place_of, records)
+    commit = Commit(
+        spool_id=spool_id,
+        number=head.number + 1,
+        first_seq=next_seq - len(head.unsealed),
+        count=len(leaves),
+        root=root_of(leaves),
+        previous=head.digest,
+        committed_at_us=now_us(),
+        spans=_spans(places),
+        key_id=key.id,
+    )
+    commit = signed(commit, key)
+    return Sealed(commit, leaves, encode_commit_record(CommitRecord(commit, b"".join(leaves))))
 
 
 def read_chain(folder: Path) -> ChainHead:

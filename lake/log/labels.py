@@ -19,7 +19,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The truth about one prediction: named by `request_id` and `row`, or by `entity` and `event_time`.
 
     `label` is 0 or 1 (binary), a number (regression) or a class's name (multiclass). `observed_at` says when the truth was
-    observed: the same observation delivered again is one label.
+    observed: the same observation delivered again is one label, and an older one undoes no newer.
     """
 
     label: float | str
@@ -38,12 +38,12 @@ class LabelReader:
         self._redactor = redactor
         self._entities = EntityReader(redactor.schema)
 
-    def problems(self, path: str, label: Label) -> Iterator[Problem]:
-        """What is wrong with a label; `path` says where it stands, and is empty for one that stands alone."""
+    def problems(self, path: str, label: Label, alone: str = "body") -> Iterator[Problem]:
+        """What is wrong with a label; `path` says where it stands; empty: it is all there is, which is then so called."""
         below = f"{path}." if path else ""
         if (label.request_id is None) == (label.entity is None):
             found = "neither" if label.request_id is None else "both"
-            yield Problem(path=path or "body", found=found, expected="either request_id or entity")
+            yield Problem(path=path or alone, found=found, expected="either request_id or entity")
         if label.entity is not None:
             yield from self._entities.problems(f"{below}entity", label.entity)
             if self._schema.event_time is None:
@@ -77,7 +77,7 @@ def _fits(label: float | str, schema: InputSchema) -> bool:
         case "binary":
             return label in (0, 1)
         case "regression":
-            return not isinstance(label, str) and math.isfinite(label)
+            return isinstance(label, int | float) and math.isfinite(label)
 
 
 def _expected(schema: InputSchema) -> str:

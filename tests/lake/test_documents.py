@@ -139,6 +139,45 @@ def test_a_store_may_be_a_bucket_behind_the_same_verbs() -> None:
     assert (store.names("a"), store.folders(), store.find("a/3.json")) == (["1.json", "2.json"], ["a"], None)
 
 
+def test_files_are_listed_however_deep_and_their_stamp_tells_that_they_were_written(store: DocumentStore) -> None:
+    store.put("labels/july.parquet", b"1")
+    store.put("labels/deep/er/august.parquet", b"2")
+    store.put("labelsets/other.parquet", b"3")
+    before = store.files("labels")
+    store.put("labels/july.parquet", b"4")
+
+    assert [file.path for file in before] == ["deep/er/august.parquet", "july.parquet"]
+    after = store.files("labels")
+    assert after[0] == before[0]
+    assert after[1].path == before[1].path
+    assert after[1].stamp != before[1].stamp
+    assert [file.path for file in store.files()] == [
+        "labels/deep/er/august.parquet",
+        "labels/july.parquet",
+        "labelsets/other.parquet",
+    ]
+    assert store.files("nothing/here") == []
+
+
+def test_a_document_is_removed_once_and_again(store: DocumentStore) -> None:
+    store.put("a/b.json", b"1")
+
+    store.remove("a/b.json")
+    store.remove("a/b.json")
+
+    assert store.find("a/b.json") is None
+
+
+def test_a_document_is_downloaded_with_its_digest(store: DocumentStore, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 100_000
+    store.put("a/b.bin", data)
+
+    assert store.download("a/b.bin", tmp_path / "copy") == sha256(data)
+    assert (tmp_path / "copy").read_bytes() == data
+    with pytest.raises(NotFound, match=r"There is no document 'a/c\.bin'"):
+        store.download("a/c.bin", tmp_path / "copy")
+
+
 def test_a_lake_that_is_away_is_made_by_nobody_who_only_reads_it(home: Home) -> None:
     lake = Path(home.lake)
     store = DocumentStore(home.lake, make=False)

@@ -4,9 +4,11 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Sequence
+from datetime import date, datetime, timezone
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import pytest
 
 import lake.delta
@@ -73,6 +75,31 @@ def test_a_row_says_where_it_came_from(home: Home) -> None:
     rows = Table(home.lake, USE_CASE, PREDICTIONS).scan().sort("seq").collect()
     assert rows["seq"].to_list() == [1, 3]
     assert rows["spool_id"].unique().to_list() == [(folder / "spool_id").read_text()]
+
+
+LOOKED_FOR = [
+    pl.col("event_date") == date(2013, 7, 1),
+    pl.col("event_time_utc") < datetime(2013, 7, 1, 12, tzinfo=timezone.utc),
+    pl.col("arm") == "no such arm",
+    pl.col("package_digest") == "b" * 64,
+    pl.col("outcome") == "refused",
+    pl.col("spool_id") == "another",
+    pl.col("seq") == 1,
+]
+
+
+@pytest.mark.parametrize("looked_for", LOOKED_FOR, ids=str)
+def test_whoever_looks_for_a_few_rows_opens_only_the_files_that_can_have_them(home: Home, looked_for: pl.Expr) -> None:
+    """Monitoring and the audit depend on it. Of a column behind the 32nd the ranges would be written, and never read."""
+    write(home, [prediction(1), prediction(30)])
+    Shipper(home).ship()
+    table = Table(home.lake, USE_CASE, PREDICTIONS)
+    found = table.scan().filter(looked_for).select("seq").collect()
+
+    for file in Path(table.uri).glob("event_date=2013-07-02/*.parquet"):
+        file.unlink()
+
+    assert table.scan().filter(looked_for).select("seq").collect().equals(found)
 
 
 def test_what_a_worker_still_writes_is_left_alone(home: Home) -> None:

@@ -1,13 +1,16 @@
 """The whole platform with its lake in a bucket: the loop, the store away for a while, and a store that cannot keep a ledger."""
 
+import io
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
 
 import dagster as dg
+import obstore
 import polars as pl
 import pytest
+from obstore.store import from_url
 
 from lake.commands.verify import verify
 from lake.delta import Table
@@ -15,6 +18,7 @@ from lake.home import Home
 from lake.log.backlog import backlog
 from lake.tables import FEEDBACK, LABELS, PREDICTIONS, WINDOWS
 from serving.app import create_app
+from tests.drops import audited, by_request, delivered, labels, said
 from tests.parcel_training import Platform, failures
 from tests.proxied import parameters, proxied
 from tests.s3 import Bucket, bucket_of
@@ -181,3 +185,31 @@ def test_a_shipper_that_starts_while_the_store_is_away_ships_once_it_is_back(
 
     eventually(lambda: backlog(afar).bytes == 0, within_s=90)
     assert shipped(afar) == sorted(request_ids)
+
+
+def test_labels_dropped_into_a_bucket_are_logged_once_by_a_machine_that_runs_no_shipper(afar: Home, bucket: Bucket) -> None:
+    files = from_url(f"s3://{bucket.name}/labels", endpoint=bucket.endpoint, client_options={"allow_http": True})
+    address = f"s3://{bucket.name}/labels"
+    first, grown = io.BytesIO(), io.BytesIO()
+    by_request(1, 0).write_parquet(first)
+    by_request(1, 0, 1).write_parquet(grown)
+    obstore.put(files, "2013/july.parquet", first.getvalue())
+
+    assert [one.accepted for one in delivered(afar, address=address)] == [2]
+    assert delivered(afar, address=address) == []
+    obstore.put(files, "2013/july.parquet", grown.getvalue())
+    assert [one.accepted for one in delivered(afar, address=address)] == [1]
+
+    by_request(0, 0, first=7).write_delta(
+        f"{afar.lake}/{USE_CASE}/label_drops/warehouse", storage_options=storage_options(bucket)
+    )
+    assert [(one.drop, one.version, one.accepted) for one in delivered(afar)] == [("warehouse", "version 0", 2)]
+
+    assert labels(afar) == [*said(1, 0, 1), *said(0, 0, first=7)]
+    assert audited(afar).rows == 5
+    assert not afar.spools.exists()
+
+
+def storage_options(bucket: Bucket) -> dict[str, str]:
+    """What Polars is told to write a table of somebody else's into the bucket."""
+    return {"aws_endpoint_url": bucket.endpoint, "aws_allow_http": "true"}

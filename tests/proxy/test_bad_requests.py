@@ -1,9 +1,9 @@
 """The proxy refuses what the predictor refuses, in the same words, and logs it."""
 
 import pytest
+from lake.limits import Limits
 
 from lake.home import Home
-from lake.limits import Limits
 from serving.app import create_app
 from tests.proxied import parameters, predictions, proxied
 from tests.proxy.conftest import Loop

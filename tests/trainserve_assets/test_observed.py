@@ -271,7 +271,9 @@ def test_nothing_but_what_watches_the_log_has_automation(watched: Platform) -> N
 def test_the_sensors_run_without_anybody_switching_them_on(watched: Platform) -> None:
     sensors = list(watched.definitions.sensors or [])
 
-    assert {sensor.name for sensor in sensors} == {f"{USE_CASE}_{name}" for name in ("log", "monitoring", "predictors")}
+    assert {sensor.name for sensor in sensors} == {
+        f"{USE_CASE}_{name}" for name in ("label_drops", "log", "monitoring", "predictors")
+    }
     assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.RUNNING}
 
 

@@ -8,7 +8,18 @@ from pydantic import Field
 
 from lake.errors import TrainServeError
 from lake.log.maintenance import Done, Upkeep, append_maintenance, maintain
-from lake.tables import COMMITS, DATASET, LABELS, LOG, MAINTENANCE, MAINTENANCE_SCHEMA, PARAMETERS, PREDICTIONS, TABLES
+from lake.tables import (
+    COMMITS,
+    DATASET,
+    LABELS,
+    LOG,
+    MAINTENANCE,
+    MAINTENANCE_SCHEMA,
+    PARAMETERS,
+    PREDICTIONS,
+    REJECTED_LABELS,
+    TABLES,
+)
 from lake.times import now_utc
 from trainserve_assets.cited import cited_dataset_versions
 from trainserve_assets.erasure.again import ErasedAgain, erase_again
@@ -47,6 +58,9 @@ def maintenance_definitions(use_case: UseCase) -> dg.Definitions:
         kept = {name: Upkeep(held=retention.holds(name)) for name in TABLES}
         for name, days in ((PREDICTIONS, retention.predictions), (LABELS, retention.labels)):
             kept[name] = Upkeep(arrival="received_at_utc", keep_days=days, held=retention.holds(name))
+        kept[REJECTED_LABELS] = Upkeep(
+            arrival="delivered_at_utc", keep_days=retention.labels, held=retention.holds(REJECTED_LABELS)
+        )
         kept[DATASET] = Upkeep(
             held=retention.holds(DATASET),
             versions=True,

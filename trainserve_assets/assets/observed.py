@@ -15,7 +15,7 @@ import polars as pl
 from checks.backlog import log_arrives_in_time, log_is_readable
 from lake.delta import Table
 from lake.log.backlog import SetAside, Waiting, set_aside, waiting
-from lake.tables import EXPERIMENT, FEEDBACK, LABELS, PREDICTIONS, WINDOWS
+from lake.tables import EXPERIMENT, FEEDBACK, LABEL_DELIVERIES, LABELS, PREDICTIONS, WINDOWS
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 from trainserve_assets.verdicts import check_result
@@ -30,8 +30,9 @@ _DESCRIPTIONS = {
         "answered, by which release, how fast. Partitioned by the day of event time (UTC). The proxy logs, the shipper writes."
     ),
     LABELS: (
-        "One row per label received, naming a prediction by request_id and row, or by entity and event time (UTC). "
-        "The newest received counts. Clients send them to the proxy, the shipper writes."
+        "One row per label received, naming a prediction by request_id and row, or by entity and event time (UTC). Of "
+        "several the one received last counts; an observation that was delivered again is one. Clients send them to the "
+        "proxy and the shipper writes, or they come as drops, which label_deliveries writes."
     ),
 }
 
@@ -60,6 +61,7 @@ def observed_definitions(use_case: UseCase) -> dg.Definitions:
     specs = [
         dg.AssetSpec(
             key=[use_case.name, name],
+            deps=[dg.AssetKey([use_case.name, LABEL_DELIVERIES])] if name == LABELS else [],
             group_name="log",
             owners=[use_case.owner],
             kinds={"deltalake"},
