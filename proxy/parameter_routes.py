@@ -5,12 +5,12 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Request, Response, get, put
+from litestar import HttpMethod, MediaType, Request, Response, get, put, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
 
 from lake.interface.access import Access
-from lake.interface.documentation import problem
+from lake.interface.documentation import answer, problem
 from lake.interface.problems import Refused
 from lake.parameters import Parameters
 from lake.parameters.explained import read_change
@@ -35,14 +35,15 @@ _PROBLEMS = {
 
 def parameter_routes(operation: Operation, changes: Changes, access: Access) -> list[HTTPRouteHandler]:
     """Read them, and change them by compare-and-set."""
+    told = {200: answer(Parameters, "The parameters in force"), **_PROBLEMS}
 
-    @get("/parameters/{name:str}", tags=["operation"], responses=_PROBLEMS)
+    @get("/parameters/{name:str}", tags=["operation"], responses=told)
     async def parameters(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         """The parameters in force, with their version."""
         _who(access, request)
         return _answered(operation.parameters(name))
 
-    @put("/parameters/{name:str}", tags=["operation"], responses=_PROBLEMS)
+    @put("/parameters/{name:str}", tags=["operation"], responses=told)
     async def change(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Store the next version: all that an operator decides, and why. In force in every worker within a second.
 
@@ -53,7 +54,13 @@ def parameter_routes(operation: Operation, changes: Changes, access: Access) -> 
         wanted = read_change(body)
         return _answered(await asyncio.to_thread(changes.make, name, version, wanted, by, only_lower=only_lower))
 
-    return [parameters, change]
+    @route("/parameters/{name:str}", http_method=[HttpMethod.OPTIONS], status_code=204, include_in_schema=False)
+    async def methods(name: FromPath[str]) -> Response[None]:
+        """What may be done here: the framework would name the first alone."""
+        del name
+        return Response(None, status_code=204, headers={"allow": "GET, OPTIONS, PUT"})
+
+    return [methods, parameters, change]  # in this order, else the framework has one of its own by then
 
 
 def _who(access: Access, request: Request[Any, Any, Any]) -> tuple[str, bool]:

@@ -1,9 +1,10 @@
 """The proxy refuses what the predictor refuses, in the same words, and logs it."""
 
 import pytest
-from lake.limits import Limits
 
 from lake.home import Home
+from lake.interface.settings import ServerSettings
+from lake.interface.worker import Worker
 from serving.app import create_app
 from tests.proxied import parameters, predictions, proxied
 from tests.proxy.conftest import Loop
@@ -30,10 +31,10 @@ def test_a_bad_request_meets_the_same_words_at_the_proxy(loop: Loop, bad: Bad) -
 
 def test_the_most_rows_and_bytes_are_settings_of_the_proxy_too(home: Home, approver: Approver) -> None:
     approver.release(toy())
-    limits = Limits(rows=1, bytes=1_000)
+    worker = Worker(ServerSettings(maximum_rows=1, maximum_bytes=1_000))
     with (
         listening(create_app(home, USE_CASE, "champion")) as url,
-        proxied(home, parameters({"champion": url}), limits=limits) as client,
+        proxied(home, parameters({"champion": url}), worker=worker) as client,
     ):
         assert client.post(PREDICT, content=records_body(parcel())).status_code == 200
         assert "expected 1 to 1 rows" in client.post(PREDICT, content=records_body(parcel(), parcel())).json()["detail"]
@@ -43,7 +44,7 @@ def test_the_most_rows_and_bytes_are_settings_of_the_proxy_too(home: Home, appro
 def test_where_a_predictor_takes_less_than_the_proxy_its_refusal_is_told(home: Home, approver: Approver) -> None:
     approver.release(toy())
     with (
-        listening(create_app(home, USE_CASE, "champion", limits=Limits(bytes=1_000))) as url,
+        listening(create_app(home, USE_CASE, "champion", worker=Worker(ServerSettings(maximum_bytes=1_000)))) as url,
         proxied(home, parameters({"champion": url})) as client,
     ):
         answer = client.post(PREDICT, content=records_body(*[parcel()] * 9))

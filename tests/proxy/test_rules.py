@@ -99,6 +99,7 @@ def test_a_threshold_decides_and_a_rule_sets_another(proxy: Proxy) -> None:
     ]
     assert inferred["outputs"] == [
         {"name": "score", "datatype": "FP64", "shape": [2], "data": scores},
+        {"name": "unknown_categories", "datatype": "BYTES", "shape": [2], "data": ["", ""]},
         {"name": "decision", "datatype": "BOOL", "shape": [2], "data": [True, False]},
     ]
 
