@@ -21,6 +21,7 @@ from proxy.gateway import Gateway
 from proxy.metrics import Metrics
 from proxy.operation import Operation
 from proxy.routes import model_routes, operation_routes, prediction_routes
+from proxy.shadows import Shadows
 from proxy.upstream import Upstreams
 from proxy.watch import Watch
 
@@ -43,11 +44,12 @@ def create_app(
 ) -> Litestar:
     """The application of one proxy worker; `parameters` are version 0 of each use case."""
     watch = Watch(home, parameters, greatest_copy_age_s, clock)
-    upstreams = Upstreams()
-    spool = GroupCommit(Slot.lease(home.spools, durability), LogKey.read_or_make(home.keys))
     metrics = Metrics()
+    upstreams = Upstreams(metrics)
+    spool = GroupCommit(Slot.lease(home.spools, durability), LogKey.read_or_make(home.keys))
+    shadows = Shadows(watch, spool, metrics)
     access = Access(home.credentials)
-    operation = Operation(home, watch, upstreams, spool, metrics)
+    operation = Operation(home, watch, upstreams, shadows, spool, metrics)
     release = version("trainserve")
 
     @asynccontextmanager
@@ -58,12 +60,13 @@ def create_app(
             yield
         finally:
             await watch.stop()
+            await shadows.close()
             await upstreams.close()
             await spool.close()
 
     return Litestar(
         route_handlers=[
-            *prediction_routes(Gateway(watch, Arms(watch, upstreams), spool, metrics), access),
+            *prediction_routes(Gateway(watch, Arms(watch, upstreams, metrics), shadows, spool, metrics), access),
             *model_routes(operation, release),
             *operation_routes(operation, access),
             documentation_assets(),

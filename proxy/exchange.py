@@ -9,7 +9,7 @@ from uuid_utils import uuid7
 from lake.decoder import Rows, event_times_us
 from lake.home import now_us
 from lake.log.privacy import Redactor
-from lake.log.records import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, encode_record
+from lake.log.records import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, Purpose, encode_record
 from lake.release.live import Release
 
 
@@ -31,6 +31,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     attempts: int = 0
     upstream_latency_us: int | None = None
 
+    purpose: Purpose = "answer"
     engine: str | None = None
     outcome: Outcome = "failed"
     status: int = 500
@@ -57,7 +58,7 @@ class Exchange(msgspec.Struct, kw_only=True):
                     entity_key_hash=redactor.entity_hash(record),
                     features=redactor.features(record),
                     scores=None if scores is None else scores[index],
-                    answer=None if scores is None else scores[index],
+                    answer=None if scores is None or self.purpose == "shadow" else scores[index],
                 )
             )
             for index, record in enumerate(rows.records)
@@ -82,6 +83,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             outcome=self.outcome,
             status=self.status,
             attempts=self.attempts,
+            purpose=self.purpose,
             latency_us=int((time.perf_counter() - self.started) * 1_000_000),
             upstream_latency_us=self.upstream_latency_us,
             **of_the_row,

@@ -7,13 +7,14 @@ import msgspec
 from lake.decoder import Rows
 from lake.errors import TrainServeError
 from lake.interface.messages import InterfaceName
-from lake.interface.problems import Refused, problem_document
+from lake.interface.problems import problem_document
 from lake.log.group_commit import GroupCommit
 from lake.log.receipts import with_proof
 from proxy.arms import Arms
 from proxy.exchange import Exchange
 from proxy.labels import LabelsAccepted, label_records
 from proxy.metrics import Metrics
+from proxy.shadows import Shadows
 from proxy.watch import Watch
 
 
@@ -29,9 +30,10 @@ class Answer(msgspec.Struct, frozen=True):
 class Gateway:
     """Answers requests for every use case of the watch."""
 
-    def __init__(self, watch: Watch, arms: Arms, spool: GroupCommit, metrics: Metrics) -> None:
+    def __init__(self, watch: Watch, arms: Arms, shadows: Shadows, spool: GroupCommit, metrics: Metrics) -> None:
         self._watch = watch
         self._arms = arms
+        self._shadows = shadows
         self._spool = spool
         self._metrics = metrics
 
@@ -63,10 +65,12 @@ class Gateway:
             rows = decoder.records(body) if interface == "predict" else decoder.tensors(body)
             exchange.routing_key = routing_key or decoder.entity(rows.records[0])
             given = await self._arms.ask(exchange, interface, len(rows.records))
-        except (TrainServeError, msgspec.MsgspecError) as error:
+        except TrainServeError as error:
             return await self._refuse(exchange, error, rows, prove=prove)
         exchange.outcome, exchange.status, exchange.engine = "answered", HTTPStatus.OK, given.engine
-        return await self._logged(exchange, given.body, exchange.records(rows, given.scores), prove=prove)
+        answer = await self._logged(exchange, given.body, exchange.records(rows, given.scores), prove=prove)
+        self._shadows.mirror(exchange, interface, rows)
+        return answer
 
     async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> tuple[bytes, str]:
         """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept.
@@ -80,8 +84,6 @@ class Gateway:
         return with_proof(accepted, receipt.proof(records)) if prove else accepted, receipt.text
 
     async def _refuse(self, exchange: Exchange, error: Exception, rows: Rows | None, *, prove: bool) -> Answer:
-        if isinstance(error, msgspec.MsgspecError):
-            error = Refused(HTTPStatus.BAD_GATEWAY, f"The model's answer could not be read ({error}).")
         document = problem_document(error, exchange.request_id)
         exchange.outcome = "refused" if document.status < HTTPStatus.INTERNAL_SERVER_ERROR else "failed"
         exchange.status = document.status

@@ -5,15 +5,17 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from lake.log.records import Outcome
+from proxy.observed import Observed
 
 _LATENCY_BUCKETS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Metrics:
-    """Counters of one application; each application has a registry of its own."""
+    """Counters of one application; each application has a registry of its own. `observed` is what was seen lately."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.observed = Observed()
         self._requests = Counter(
             "trainserve_proxy_requests", "Requests by outcome", ["use_case", "arm", "outcome"], registry=self.registry
         )
@@ -55,6 +57,38 @@ class Metrics:
             "trainserve_proxy_copy_age_seconds", "Time since the lake was last reached", ["use_case"], registry=self.registry
         )
         self.share = Gauge("trainserve_proxy_share", "Share of requests", ["use_case", "arm"], registry=self.registry)
+        of_arm = ["use_case", "arm"]
+        self.retries = Counter("trainserve_proxy_retries", "Second tries at a replica", of_arm, registry=self.registry)
+        self.retries_refused = Counter(
+            "trainserve_proxy_retries_refused", "Second tries that the budget had no token for", of_arm, registry=self.registry
+        )
+        self.fallbacks = Counter(
+            "trainserve_proxy_fallbacks",
+            "Requests that another arm was asked for, by the arm that failed",
+            of_arm,
+            registry=self.registry,
+        )
+        self.shadows = Counter(
+            "trainserve_proxy_shadow_requests",
+            "Requests mirrored to a shadow, by what became of them: logged, dropped, failed, lost",
+            [*of_arm, "outcome"],
+            registry=self.registry,
+        )
+        self.circuit = Gauge(
+            "trainserve_proxy_circuit",
+            "1 for the state of a replica's circuit: closed, open, half-open",
+            [*of_arm, "replica", "state"],
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "trainserve_proxy_in_flight", "Requests that a replica has to answer", [*of_arm, "replica"], registry=self.registry
+        )
+        self.not_logged = Counter(
+            "trainserve_proxy_requests_not_logged",
+            "Refused requests that left no row: of strangers beyond a few a second, for models that are not here",
+            ["status"],
+            registry=self.registry,
+        )
         self._children: dict[tuple[str, str | None, Outcome], tuple[Counter, Histogram]] = {}
 
     def count(self, use_case: str, arm: str | None, outcome: Outcome, started: float) -> None:
@@ -65,5 +99,7 @@ class Metrics:
             name = arm or "none"
             children = (self._requests.labels(use_case, name, outcome), self._latency.labels(use_case, name))
             self._children[key] = children
+        elapsed_s = time.perf_counter() - started
         children[0].inc()
-        children[1].observe(time.perf_counter() - started)
+        children[1].observe(elapsed_s)
+        self.observed.count(use_case, None, int(elapsed_s * 1_000_000), failed=outcome == "failed")

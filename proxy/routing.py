@@ -8,7 +8,7 @@ import xxhash
 from lake.parameters import Parameters
 from lake.release.live import Live, Release
 
-Rule = Literal["champion", "share"]
+Rule = Literal["champion", "share", "fallback"]
 
 _SCALE = float(2**64)
 
