@@ -19,6 +19,7 @@ from proxy.access import Access
 from proxy.arms import Arms
 from proxy.gateway import Gateway
 from proxy.metrics import Metrics
+from proxy.observed import Outcomes
 from proxy.operation import Operation
 from proxy.routes import model_routes, operation_routes, prediction_routes
 from proxy.shadows import Shadows
@@ -46,9 +47,11 @@ def create_app(
     watch = Watch(home, parameters, greatest_copy_age_s, clock)
     metrics = Metrics()
     upstreams = Upstreams(metrics)
+    outcomes = Outcomes(circuit_open=upstreams.is_open)
     spool = GroupCommit(Slot.lease(home.spools, durability), LogKey.read_or_make(home.keys))
-    shadows = Shadows(watch, spool, metrics)
+    shadows = Shadows(watch, spool, metrics, outcomes)
     access = Access(home.credentials)
+    arms = Arms(watch, upstreams, metrics, outcomes)
     operation = Operation(home, watch, upstreams, shadows, spool, metrics)
     release = version("trainserve")
 
@@ -66,7 +69,7 @@ def create_app(
 
     return Litestar(
         route_handlers=[
-            *prediction_routes(Gateway(watch, Arms(watch, upstreams, metrics), shadows, spool, metrics), access),
+            *prediction_routes(Gateway(watch, arms, shadows, spool, metrics, outcomes), access),
             *model_routes(operation, release),
             *operation_routes(operation, access),
             documentation_assets(),

@@ -16,6 +16,7 @@ from lake.release.live import Release
 from proxy.exchange import Exchange
 from proxy.fallback import fallback
 from proxy.metrics import Metrics
+from proxy.observed import Outcomes
 from proxy.resilience import Resilience, resilience_of
 from proxy.routing import Route, choose
 from proxy.upstream import Question, UpstreamAnswer, UpstreamFailed, Upstreams
@@ -43,10 +44,11 @@ class Given(msgspec.Struct, frozen=True):
 class Arms:
     """The predictors of every use case, asked by routes."""
 
-    def __init__(self, watch: Watch, upstreams: Upstreams, metrics: Metrics) -> None:
+    def __init__(self, watch: Watch, upstreams: Upstreams, metrics: Metrics, outcomes: Outcomes) -> None:
         self._watch = watch
         self._upstreams = upstreams
         self._metrics = metrics
+        self._outcomes = outcomes
         self._in_vain: dict[tuple[str, str], tuple[str, int]] = {}
 
     async def ask(self, exchange: Exchange, interface: InterfaceName, rows: int) -> Given:
@@ -68,13 +70,13 @@ class Arms:
             except Refused as refusal:
                 if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR or exchange.arm is None:
                     raise
-                self._observe(exchange, exchange.arm, failed=True)
+                self._note(exchange, exchange.arm, failed=True)
                 failed.append(exchange.arm)
                 if deadline - time.perf_counter() < _LEAST_S or not self._find_fallback(exchange.use_case, failed, resilience):
                     raise
                 self._metrics.fallbacks.labels(exchange.use_case, exchange.arm).inc()
             else:
-                self._observe(exchange, exchange.arm or "", failed=False)
+                self._note(exchange, exchange.arm or "", failed=False)
                 return given
 
     async def _ask_patiently(
@@ -142,8 +144,8 @@ class Arms:
             return None
         return fallback(parameters, self._watch.live(use_case), failed, resilience.fallback)
 
-    def _observe(self, exchange: Exchange, arm: str, *, failed: bool) -> None:
-        self._metrics.observed.count(exchange.use_case, arm, exchange.upstream_latency_us or 0, failed=failed)
+    def _note(self, exchange: Exchange, arm: str, *, failed: bool) -> None:
+        self._outcomes.note(exchange.use_case, arm, exchange.upstream_latency_us or 0, failed=failed)
 
     async def _send(self, exchange: Exchange, question: Question, resilience: Resilience, deadline: float) -> UpstreamAnswer:
         arm = exchange.arm or ""

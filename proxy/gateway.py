@@ -1,5 +1,6 @@
 """The way of a request: decode, ask the arms, log, and only then answer."""
 
+import time
 from http import HTTPStatus
 
 import msgspec
@@ -14,6 +15,7 @@ from proxy.arms import Arms
 from proxy.exchange import Exchange
 from proxy.labels import LabelsAccepted, label_records
 from proxy.metrics import Metrics
+from proxy.observed import Outcomes
 from proxy.shadows import Shadows
 from proxy.watch import Watch
 
@@ -30,12 +32,15 @@ class Answer(msgspec.Struct, frozen=True):
 class Gateway:
     """Answers requests for every use case of the watch."""
 
-    def __init__(self, watch: Watch, arms: Arms, shadows: Shadows, spool: GroupCommit, metrics: Metrics) -> None:
+    def __init__(
+        self, watch: Watch, arms: Arms, shadows: Shadows, spool: GroupCommit, metrics: Metrics, outcomes: Outcomes
+    ) -> None:
         self._watch = watch
         self._arms = arms
         self._shadows = shadows
         self._spool = spool
         self._metrics = metrics
+        self._outcomes = outcomes
 
     async def answer(
         self,
@@ -92,6 +97,8 @@ class Gateway:
     async def _logged(self, exchange: Exchange, body: bytes, records: list[bytes], *, prove: bool) -> Answer:
         receipt = await self._spool.append(records)
         self._metrics.count(exchange.use_case, exchange.arm, exchange.outcome, exchange.started)
+        latency_us = int((time.perf_counter() - exchange.started) * 1_000_000)
+        self._outcomes.note(exchange.use_case, None, latency_us, failed=exchange.outcome == "failed")
         if prove:
             body = with_proof(body, receipt.proof(records))
         return Answer(exchange.status, body, exchange.request_id, receipt.text)

@@ -5,17 +5,15 @@ import time
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from lake.log.records import Outcome
-from proxy.observed import Observed
 
 _LATENCY_BUCKETS_S = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Metrics:
-    """Counters of one application; each application has a registry of its own. `observed` is what was seen lately."""
+    """Counters of one application; each application has a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.observed = Observed()
         self._requests = Counter(
             "trainserve_proxy_requests", "Requests by outcome", ["use_case", "arm", "outcome"], registry=self.registry
         )
@@ -99,7 +97,5 @@ class Metrics:
             name = arm or "none"
             children = (self._requests.labels(use_case, name, outcome), self._latency.labels(use_case, name))
             self._children[key] = children
-        elapsed_s = time.perf_counter() - started
         children[0].inc()
-        children[1].observe(elapsed_s)
-        self.observed.count(use_case, None, int(elapsed_s * 1_000_000), failed=outcome == "failed")
+        children[1].observe(time.perf_counter() - started)

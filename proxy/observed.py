@@ -1,13 +1,13 @@
-"""What was seen of each arm lately: how many requests, how many errors, and quantiles of their time, second by second.
+"""What this worker has seen of each arm lately: how many requests, how many failed, and quantiles of their time.
 
-Kept in memory, of this process alone, for the guardrails of a ramp and the page of the operator. A quantile is right to
-within a sixteenth of it: times are counted in steps, eight between a power of two and the next.
+Kept in memory, second by second, for the guardrails of a ramp and the operator's page. A quantile is right to within a
+sixteenth of it: times are counted in steps, eight between a power of two and the next.
 """
 
-import math
-import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Protocol
 
 import msgspec
 
@@ -18,34 +18,51 @@ _FINE_BITS = 3
 _FINE = 1 << _FINE_BITS
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What was seen over a span that ends now; times in milliseconds, NaN where nothing was."""
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """An arm over a span: how many requests it was asked, how many failed, what half and all but one in a hundred took.
+
+    `circuit_open` says that none of its replicas is asked now, but for probes. Times are None where nothing was seen.
+    """
 
     requests: int
-    errors: int
-    rate_per_s: float
-    error_rate: float
-    p50_ms: float
-    p99_ms: float
+    failures: int
+    p99_s: float | None
+    p50_s: float | None = None
+    rate_per_s: float = 0.0
+    circuit_open: bool = False
+
+
+class Observes(Protocol):
+    """Whoever knows how an arm is doing."""
+
+    def observed(self, use_case: str, arm: str, window_s: float) -> Observed:
+        """What was seen of an arm over the last seconds."""
 
 
 class _Second(msgspec.Struct):
-    """One second of one arm: how many requests took how long, by the number of the step."""
+    """One second: how many failed, and how many took how long, by the number of the step."""
 
     at: int
-    errors: int = 0
+    failures: int = 0
     times: dict[int, int] = msgspec.field(default_factory=dict)
 
 
-class Observed:
-    """Counts what is told, and answers about the last seconds. The arm None is all of a use case, as its clients saw it."""
+class Outcomes:
+    """The outcomes of requests by arm; under None, those of all arms as the clients met them.
 
-    def __init__(self) -> None:
+    `circuit_open` is asked of who keeps circuits.
+    """
+
+    def __init__(
+        self, clock_s: Callable[[], float] = monotonic, circuit_open: Callable[[str, str], bool] = lambda _use_case, _arm: False
+    ) -> None:
+        self._clock_s = clock_s
+        self._circuit_open = circuit_open
         self._arms: dict[tuple[str, str | None], deque[_Second]] = {}
 
-    def count(self, use_case: str, arm: str | None, latency_us: int, *, failed: bool, now: float | None = None) -> None:
-        """One request has ended; `now` is a reading of `time.monotonic`."""
-        at = int(time.monotonic() if now is None else now)
+    def note(self, use_case: str, arm: str | None, latency_us: int, *, failed: bool) -> None:
+        """Count one outcome."""
+        at = int(self._clock_s())
         seconds = self._arms.get((use_case, arm))
         if seconds is None:
             seconds = self._arms[use_case, arm] = deque(maxlen=LONGEST_SPAN_S)
@@ -53,23 +70,21 @@ class Observed:
             seconds.append(_Second(at))
         second, step = seconds[-1], _step(latency_us)
         second.times[step] = second.times.get(step, 0) + 1
-        if failed:
-            second.errors += 1
+        second.failures += failed
 
-    def seen(self, use_case: str, arm: str | None, span_s: float = SPAN_S, now: float | None = None) -> Seen:
+    def observed(self, use_case: str, arm: str | None, window_s: float = SPAN_S) -> Observed:
         """What was seen over the last seconds, at most so many as are kept."""
-        moment = time.monotonic() if now is None else now
-        since = moment - min(span_s, LONGEST_SPAN_S)
-        seconds = [one for one in self._arms.get((use_case, arm), ()) if since < one.at + 1 <= moment + 1]
-        times = _sum(one.times for one in seconds)
-        requests, errors = sum(times.values()), sum(one.errors for one in seconds)
-        return Seen(
+        since = self._clock_s() - window_s
+        seconds = [one for one in tuple(self._arms.get((use_case, arm), ())) if one.at >= since]
+        times = _sum(dict(one.times) for one in seconds)
+        requests = sum(times.values())
+        return Observed(
             requests=requests,
-            errors=errors,
-            rate_per_s=requests / span_s,
-            error_rate=errors / requests if requests else math.nan,
-            p50_ms=_quantile(times, requests, 0.5),
-            p99_ms=_quantile(times, requests, 0.99),
+            failures=sum(one.failures for one in seconds),
+            p50_s=_quantile_s(times, requests, 0.5),
+            p99_s=_quantile_s(times, requests, 0.99),
+            rate_per_s=requests / min(window_s, LONGEST_SPAN_S),
+            circuit_open=arm is not None and self._circuit_open(use_case, arm),
         )
 
 
@@ -95,10 +110,10 @@ def _middle_us(step: int) -> float:
     return ((step & (_FINE - 1)) + _FINE + 0.5) * (1 << shift)
 
 
-def _quantile(times: dict[int, int], requests: int, part: float) -> float:
+def _quantile_s(times: dict[int, int], requests: int, part: float) -> float | None:
     left = part * requests
     for step, count in sorted(times.items()):
         left -= count
         if left <= 0:
-            return _middle_us(step) / 1000
-    return math.nan
+            return _middle_us(step) / 1_000_000
+    return None

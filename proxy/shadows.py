@@ -18,6 +18,7 @@ from lake.interface.messages import InterfaceName
 from lake.log.group_commit import GroupCommit
 from proxy.exchange import Exchange
 from proxy.metrics import Metrics
+from proxy.observed import Outcomes
 from proxy.replicas import ReplicaState
 from proxy.resilience import mirroring_of, resilience_of
 from proxy.routing import unit_hash
@@ -47,10 +48,11 @@ class _Line(msgspec.Struct):
 class Shadows:
     """The shadow arms of every use case."""
 
-    def __init__(self, watch: Watch, spool: GroupCommit, metrics: Metrics) -> None:
+    def __init__(self, watch: Watch, spool: GroupCommit, metrics: Metrics, outcomes: Outcomes) -> None:
         self._watch = watch
         self._spool = spool
         self._metrics = metrics
+        self._outcomes = outcomes
         self._upstreams = Upstreams(metrics)
         self._lines: dict[tuple[str, str], _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,21 +118,21 @@ class Shadows:
             answer = await self._upstreams.ask(arm, parameters.arms[arm].upstreams, question, resilience, resilience.timeout_s)
         except UpstreamFailed as failure:
             # Without an attempt its circuit was open: it is left alone, and nothing was seen of it.
-            self._observe(use_case, arm, failure.latency_us, "failed" if failure.attempts else "dropped")
+            self._note(use_case, arm, failure.latency_us, "failed" if failure.attempts else "dropped")
             return
         by = answer.by
         live = None if by is None else self._watch.state(use_case).release_of(arm, by.package_digest, now_us())
         if by is None or live is None or live.role != "shadow" or (by.arm, by.request_id) != (arm, request_id):
-            self._observe(use_case, arm, answer.latency_us, "failed")
+            self._note(use_case, arm, answer.latency_us, "failed")
             return
         exchange.release, exchange.engine, exchange.attempts = live, by.engine, answer.attempts
         exchange.upstream_latency_us, exchange.outcome, exchange.status = answer.latency_us, "answered", HTTPStatus.OK
         try:
             await self._spool.append(exchange.records(mirrored.rows, answer.scores))
         except SpoolUnavailable:
-            self._observe(use_case, arm, answer.latency_us, "lost")
+            self._note(use_case, arm, answer.latency_us, "lost")
         else:
-            self._observe(use_case, arm, answer.latency_us, "logged")
+            self._note(use_case, arm, answer.latency_us, "logged")
 
     def _may_be_asked(self, use_case: str, arm: str) -> bool:
         """Whether this arm is a live shadow that the parameters let be asked, by what holds now."""
@@ -144,10 +146,10 @@ class Shadows:
             return False
         return release is not None and release.role == "shadow"
 
-    def _observe(self, use_case: str, arm: str, latency_us: int, outcome: str) -> None:
+    def _note(self, use_case: str, arm: str, latency_us: int, outcome: str) -> None:
         self._count(use_case, arm, outcome)
         if outcome != "dropped":
-            self._metrics.observed.count(use_case, arm, latency_us, failed=outcome == "failed")
+            self._outcomes.note(use_case, arm, latency_us, failed=outcome == "failed")
 
     def _count(self, use_case: str, arm: str, outcome: str) -> None:
         self._metrics.shadows.labels(use_case, arm, outcome).inc()

@@ -70,6 +70,11 @@ class Upstreams:
         replicas = self._arms.get((use_case, arm))
         return [] if replicas is None else replicas.states(time.perf_counter())
 
+    def is_open(self, use_case: str, arm: str) -> bool:
+        """Whether no replica of the arm is asked now, but for probes."""
+        states = self.states(use_case, arm)
+        return bool(states) and all(one.circuit != "closed" for one in states)
+
     async def ask(
         self, arm: str, addresses: tuple[str, ...], question: Question, resilience: Resilience, timeout_s: float
     ) -> UpstreamAnswer:
