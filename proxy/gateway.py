@@ -4,20 +4,26 @@ import time
 from http import HTTPStatus
 
 import msgspec
+from litestar.exceptions import HTTPException
 
 from lake.decoder import Rows
-from lake.errors import TrainServeError
+from lake.errors import NotFound, TrainServeError
 from lake.interface.messages import InterfaceName
-from lake.interface.problems import problem_document
+from lake.interface.problems import Refused, problem_document
 from lake.log.group_commit import GroupCommit
 from lake.log.receipts import with_proof
+from proxy.access import NoRole
 from proxy.arms import Arms
+from proxy.budget import Budget
 from proxy.exchange import Exchange
 from proxy.labels import LabelsAccepted, label_records
 from proxy.metrics import Metrics
 from proxy.observed import Outcomes
 from proxy.shadows import Shadows
 from proxy.watch import Watch
+
+# Who has no key may not fill the log: of those who are refused for that, so many a second leave a row.
+STRANGERS_PER_S = 10.0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -41,6 +47,7 @@ class Gateway:
         self._spool = spool
         self._metrics = metrics
         self._outcomes = outcomes
+        self._strangers = Budget(time.monotonic(), STRANGERS_PER_S)
 
     async def answer(
         self,
@@ -56,13 +63,7 @@ class Gateway:
 
         Raises NotFound for an unknown use case, SpoolUnavailable when it cannot be logged.
         """
-        state = self._watch.state(use_case)
-        exchange = Exchange(
-            use_case=use_case,
-            body=body,
-            client_id=client_id,
-            parameters_version=state.parameters.version,
-        )
+        exchange = self._exchange(use_case, body, client_id)
         rows: Rows | None = None
         try:
             reading = self._watch.reading(use_case)
@@ -77,6 +78,19 @@ class Gateway:
         self._shadows.mirror(exchange, interface, rows)
         return answer
 
+    async def refuse(self, use_case: str, error: Refused | HTTPException, client_id: str | None) -> Answer:
+        """The problem that answers a request for predictions which was refused before it was read; a row as well.
+
+        Raises the error itself where there is no row: for a use case that is not here, and for strangers beyond a few a
+        second. Raises SpoolUnavailable.
+        """
+        status = int(problem_document(error).status)
+        if use_case not in self._watch.use_cases or (status == HTTPStatus.UNAUTHORIZED and not self._may_leave_a_row()):
+            self._metrics.not_logged.labels(status).inc()
+            raise error
+        named = error.client_id if isinstance(error, NoRole) else client_id
+        return await self._refuse(self._exchange(use_case, b"", named), error, None, prove=False)
+
     async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> tuple[bytes, str]:
         """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept.
 
@@ -87,6 +101,20 @@ class Gateway:
         self._metrics.labels.labels(use_case).inc(len(records))
         accepted = msgspec.json.encode(LabelsAccepted(len(records)))
         return with_proof(accepted, receipt.proof(records)) if prove else accepted, receipt.text
+
+    def _may_leave_a_row(self) -> bool:
+        """Whether a stranger may, now."""
+        self._strangers.earn(0, time.monotonic(), STRANGERS_PER_S)
+        return self._strangers.take()
+
+    def _exchange(self, use_case: str, body: bytes, client_id: str | None) -> Exchange:
+        """What begins. Raises NotFound: there is no table for a row of a use case that is not here."""
+        try:
+            parameters = self._watch.state(use_case).parameters
+        except NotFound:
+            self._metrics.not_logged.labels(int(HTTPStatus.NOT_FOUND)).inc()
+            raise
+        return Exchange(use_case=use_case, body=body, client_id=client_id, parameters_version=parameters.version)
 
     async def _refuse(self, exchange: Exchange, error: Exception, rows: Rows | None, *, prove: bool) -> Answer:
         document = problem_document(error, exchange.request_id)

@@ -1,9 +1,11 @@
 """The proxy's routes: predictions, labels, models, and operation."""
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, Response, get, post
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -20,11 +22,11 @@ from lake.interface.messages import (
     PredictResponse,
     ServerMetadata,
 )
-from lake.interface.problems import MEDIA_TYPE
+from lake.interface.problems import MEDIA_TYPE, Refused
 from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
 from lake.parameters import Parameters
 from proxy.access import Access
-from proxy.gateway import Gateway
+from proxy.gateway import Answer, Gateway
 from proxy.labels import LabelsAccepted
 from proxy.operation import Operation, Readiness
 
@@ -35,6 +37,7 @@ PROBLEMS = {
         401: "An API key is needed",
         403: "The API key has not the role that this needs",
         404: "There is no such model",
+        413: "The body is too long",
         502: "The model's answer was unreadable, or not one of a released model, and was withheld",
         503: "No released model can be reached, or the log cannot be written",
         504: "The model did not answer in time",
@@ -45,9 +48,14 @@ PROBLEMS = {
 def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler]:
     """The routes that clients call."""
 
-    async def respond(interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
-        client_id = access.client_id(request, "client")
-        given = await gateway.answer(
+    async def answer_of(interface: InterfaceName, name: str, request: Request[Any, Any, Any]) -> Answer:
+        client_id = None
+        try:
+            client_id = access.client_id(request, "client")
+            body = await request.body()
+        except (Refused, RequestEntityTooLarge) as refusal:
+            return await gateway.refuse(name, refusal, client_id)
+        return await gateway.answer(
             interface,
             name,
             body,
@@ -55,8 +63,13 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
             client_id=client_id,
             prove=PROOF_HEADER in request.headers,
         )
-        media_type = MediaType.JSON if given.status == 200 else MEDIA_TYPE  # noqa: PLR2004 - the one success
+
+    async def respond(interface: InterfaceName, name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+        given = await answer_of(interface, name, request)
+        media_type = MediaType.JSON if given.status == HTTPStatus.OK else MEDIA_TYPE
         headers = {REQUEST_ID_HEADER: given.request_id, RECEIPT_HEADER: given.receipt}
+        if given.status == HTTPStatus.UNAUTHORIZED:
+            headers["www-authenticate"] = "Bearer"
         return Response(given.body, status_code=given.status, media_type=media_type, headers=headers)
 
     @post(
@@ -65,9 +78,9 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         tags=["predict"],
         responses={200: answer(PredictResponse, "The scores, and who gave them; they are logged"), **PROBLEMS},
     )
-    async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def predict(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records. One routing key (header `trainserve-routing-key`, else the first row's entity) meets one arm."""
-        return await respond("predict", name, body, request)
+        return await respond("predict", name, request)
 
     @post(
         "/v2/models/{name:str}/infer",
@@ -75,9 +88,9 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         tags=["predict"],
         responses={200: answer(InferResponse, "The scores, and who gave them; they are logged"), **PROBLEMS},
     )
-    async def infer(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def infer(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score tensors, one for each field (Open Inference Protocol v2)."""
-        return await respond("infer", name, body, request)
+        return await respond("infer", name, request)
 
     @post(
         "/models/{name:str}/labels",
