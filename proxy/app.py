@@ -23,6 +23,7 @@ from proxy.observed import Outcomes
 from proxy.operation import Operation
 from proxy.routes import model_routes, operation_routes, prediction_routes
 from proxy.shadows import Shadows
+from proxy.status import StatusBoard
 from proxy.upstream import Upstreams
 from proxy.watch import Watch
 
@@ -71,7 +72,7 @@ def create_app(
         route_handlers=[
             *prediction_routes(Gateway(watch, arms, shadows, spool, metrics, outcomes), access),
             *model_routes(operation, release),
-            *operation_routes(operation, access),
+            *operation_routes(operation, StatusBoard(home, watch, operation, metrics, outcomes), access),
             documentation_assets(),
         ],
         lifespan=[running],

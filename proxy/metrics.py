@@ -89,6 +89,12 @@ class Metrics:
         )
         self._children: dict[tuple[str, str | None, Outcome], tuple[Counter, Histogram]] = {}
 
+    def mirrored(self, use_case: str, arm: str) -> dict[str, int]:
+        """What became of the requests that were mirrored to an arm, by outcome."""
+        samples = (sample for family in self.shadows.collect() for sample in family.samples if sample.name.endswith("_total"))
+        of_arm = (one for one in samples if (one.labels["use_case"], one.labels["arm"]) == (use_case, arm))
+        return {one.labels["outcome"]: int(one.value) for one in of_arm}
+
     def count(self, use_case: str, arm: str | None, outcome: Outcome, started: float) -> None:
         """Count one request that began at this reading of `time.perf_counter`."""
         key = (use_case, arm, outcome)

@@ -1,5 +1,6 @@
 """The proxy's routes: predictions, labels, models, and operation."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -29,6 +30,8 @@ from proxy.access import Access
 from proxy.gateway import Answer, Gateway
 from proxy.labels import LabelsAccepted
 from proxy.operation import Operation, Readiness
+from proxy.status import StatusBoard
+from proxy.status_page import HEADERS, status_page
 
 PROBLEMS = {
     status: problem(description)
@@ -133,7 +136,7 @@ def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
     return [model, protocol_model, protocol_model_ready, protocol_server]
 
 
-def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHandler]:
+def operation_routes(operation: Operation, board: StatusBoard, access: Access) -> list[HTTPRouteHandler]:
     """The routes for those who run the service."""
 
     @get(["/health/live", "/v2/health/live"], tags=["health"])
@@ -158,9 +161,20 @@ def operation_routes(operation: Operation, access: Access) -> list[HTTPRouteHand
         found: Parameters = operation.parameters(name)
         return Response(msgspec.json.encode(found), media_type=MediaType.JSON, headers={"etag": f'"{found.version}"'})
 
+    @get("/status", media_type=MediaType.HTML, include_in_schema=False)
+    async def status(request: Request[Any, Any, Any]) -> Response[str]:
+        """How it all stands, as a page for a person."""
+        try:
+            access.client_id(request, "operator")
+            names_people = True
+        except Refused:
+            names_people = False
+        found = await asyncio.to_thread(board.look)
+        return Response(status_page(found, names_people=names_people), media_type=MediaType.HTML, headers=HEADERS)
+
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def prometheus() -> Response[bytes]:
         """Counters in Prometheus' text format."""
         return Response(generate_latest(operation.measure().registry), media_type=CONTENT_TYPE_LATEST)
 
-    return [live, ready, parameters, prometheus]
+    return [live, ready, parameters, status, prometheus]
