@@ -52,7 +52,7 @@ def check_parameters(parameters: Parameters) -> None:
     if total > 1 + _ROUNDING:
         problems.append(Problem(path="arms", found=f"shares that add up to {total:g}", expected="at most 1"))
     problems += [
-        Problem(path=f"arms.{name}.upstreams", found=repr(url), expected="an address as http://host:port")
+        Problem(path=f"arms.{name}.upstreams", found=repr(url), expected="an address as http://host:port or unix:///path")
         for name, arm in parameters.arms.items()
         for url in arm.upstreams
         if not _is_address(url)
@@ -70,6 +70,8 @@ def check_parameters(parameters: Parameters) -> None:
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
+        if parts.scheme == "unix":
+            return not parts.netloc and len(parts.path) > 1
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, or too large
         return False

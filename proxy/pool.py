@@ -26,7 +26,7 @@ class Pool:
         self._address = address
         self._parts = parts = urlsplit(address)
         self._is_socket = parts.scheme == "unix"
-        self._host, self._prefix = ("localhost", "") if self._is_socket else (parts.netloc, parts.path.rstrip("/"))
+        self._host, self._prefix = ("localhost", "") if self._is_socket else (parts.netloc.rpartition("@")[2], parts.path)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._heads: dict[tuple[Method, str], bytes] = {}
         self._idle: list[Connection] = []
@@ -87,6 +87,6 @@ class Pool:
         """The head of a request; all but its id and length is the same each time."""
         head = self._heads.get((method, path))
         if head is None:
-            line = f"{method} {quote(self._prefix + path)} HTTP/1.1\r\nhost: {self._host}\r\n"
+            line = f"{method} {quote(self._prefix.rstrip('/') + path)} HTTP/1.1\r\nhost: {self._host}\r\n"
             head = self._heads[method, path] = f"{line}content-type: application/json\r\n{REQUEST_ID_HEADER}: ".encode()
         return b"%b%b\r\ncontent-length: %d\r\n\r\n" % (head, request_id.encode(), len(body))

@@ -84,7 +84,7 @@ async def raw_upstream(behaviour: Behaviour, path: str | None = None) -> AsyncIt
 
 
 @contextmanager
-def raw_server(behaviour: Behaviour) -> Iterator[str]:
+def raw_server(behaviour: Behaviour, path: str | None = None) -> Iterator[str]:
     """The same, in a thread with a loop of its own; gives the address."""
     started, address = threading.Event(), ""
     loop = asyncio.new_event_loop()
@@ -92,7 +92,7 @@ def raw_server(behaviour: Behaviour) -> Iterator[str]:
 
     async def run() -> None:
         nonlocal address
-        async with raw_upstream(behaviour) as address:
+        async with raw_upstream(behaviour, path) as address:
             started.set()
             await stopping.wait()
 

@@ -1,4 +1,4 @@
-"""Who answers where others have failed: the champion for a challenger, a named arm for the champion, nobody past what was allowed."""
+"""Who answers where others failed: the champion for a challenger, a named arm for the champion, nobody past what was allowed."""
 
 import pytest
 

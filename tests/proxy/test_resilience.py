@@ -4,13 +4,15 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from lake.errors import InvalidInput
 from lake.home import Home
-from lake.parameters import Arm
+from lake.parameters import Arm, check_parameters
 from proxy.app import create_app
 from tests.proxied import NOBODY, parameters, predictions, proxied
 from tests.proxy.test_operation import metrics
@@ -158,3 +160,16 @@ def test_a_request_that_the_predictor_refuses_has_no_fallback(home: Home, approv
         assert circuits(client) == ["closed"]
 
     assert {(row.arm, row.outcome) for row in predictions(home)} == {("challenger", "refused")}
+
+
+def test_a_predictor_is_asked_over_a_socket_in_the_file_system(home: Home, approver: Approver, tmp_path: Path) -> None:
+    live = approver.release(toy())
+    with raw_server(Chaos(live), str(tmp_path / "predictor.sock")) as url:
+        document = parameters({"champion": url})
+        check_parameters(document)
+        with proxied(home, document) as client:
+            assert (url.partition(":")[0], ask(client).status_code) == ("unix", 200)
+
+    for wrong in ("unix://", "unix:///", "unix://host/path"):
+        with pytest.raises(InvalidInput, match="unix:///path"):
+            check_parameters(parameters({"champion": wrong}))
