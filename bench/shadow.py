@@ -16,6 +16,7 @@ import msgspec
 from bench.case import free_ports
 from bench.figures import Line, Report, report
 from bench.load import pinned
+from bench.log_overhead import cpu_s
 from bench.offered import Offered, put_offered
 from bench.released import USE_CASE, release_flights
 from bench.requests import LOAD_CORE, SERVER_CORE
@@ -34,15 +35,26 @@ ROUNDS = 9
 NONE, ANSWERS, HANGS, GONE = "no shadow", "shadow answers", "shadow hangs", "shadow is gone"
 
 
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """One load on one proxy, and the processor time that the proxy took for a request."""
+
+    load: Offered
+    cpu_us: float
+
+
 class ShadowFigure(Line, frozen=True, kw_only=True):
-    """Medians over the rounds; `p99_of_none` is the median of the p99 over that without a shadow in the same round."""
+    """Medians over the rounds; `p99_of_none` is the median of the p99 over that without a shadow in the same round.
+
+    `cpu_us` is the processor time of the proxy for a request, which tells the cost of a shadow where others disturb the clock.
+    """
 
     name: str
     failed: int
     p50_ms: float
     p99_ms: float
     p99_of_none: float
-    rounds: list[Offered]
+    cpu_us: float
+    rounds: list[Measured]
 
     def cells(self) -> dict[str, str]:
         """Latencies, and what a shadow made of them."""
@@ -52,6 +64,7 @@ class ShadowFigure(Line, frozen=True, kw_only=True):
             "p50 ms": f"{self.p50_ms:.2f}",
             "p99 ms": f"{self.p99_ms:.2f}",
             "p99 of no shadow": "" if self.name == NONE else f"{self.p99_of_none:.2f}",
+            "CPU us a request": f"{self.cpu_us:.0f}",
         }
 
 
@@ -68,7 +81,7 @@ def measure(folder: Path, rounds: int, seconds: float, say: Callable[[str], None
     mute = bind("127.0.0.1", 0, "a shadow that hangs")  # it takes connections, and never looks at them
     shadows = {NONE: None, ANSWERS: answering, HANGS: int(mute.getsockname()[1]), GONE: nobody}
     urls = {name: f"http://127.0.0.1:{port}/models/{USE_CASE}/predict" for name, port in zip(shadows, ports, strict=True)}
-    measured: list[dict[str, Offered]] = []
+    measured: list[dict[str, Measured]] = []
     with closing(mute), Processes(folder / "logs", say) as processes:
         say("starting the servers")
         processes.start(_predictor("champion", champion, package_digest), _predictor("shadow", answering, package_digest))
@@ -77,20 +90,27 @@ def measure(folder: Path, rounds: int, seconds: float, say: Callable[[str], None
             put_offered(url, body, RATE, 1, LOAD_CORE)  # warm, and not counted
         for number in range(rounds):
             say(f"round {number + 1} of {rounds}")
-            measured.append({name: put_offered(url, body, RATE, seconds, LOAD_CORE) for name, url in urls.items()})
+            measured.append({name: _measured(processes.pid(name), url, body, seconds) for name, url in urls.items()})
     setup = f"{RATE:,.0f} requests a second of one row, {rounds} interleaved rounds of {seconds:g} s, medians"
     return report("shadow", setup, [_figure(name, measured) for name in urls])
 
 
-def _figure(name: str, rounds: list[dict[str, Offered]]) -> ShadowFigure:
-    loads = [one[name] for one in rounds]
+def _measured(pid: int, url: str, body: Path, seconds: float) -> Measured:
+    before_s = cpu_s(pid)
+    load = put_offered(url, body, RATE, seconds, LOAD_CORE)
+    return Measured(load=load, cpu_us=(cpu_s(pid) - before_s) / load.sent * 1_000_000)
+
+
+def _figure(name: str, rounds: list[dict[str, Measured]]) -> ShadowFigure:
+    loads = [one[name].load for one in rounds]
     return ShadowFigure(
         name=name,
         failed=sum(load.failed for load in loads),
         p50_ms=median(load.p50_ms for load in loads),
         p99_ms=median(load.p99_ms for load in loads),
-        p99_of_none=median(one[name].p99_ms / one[NONE].p99_ms for one in rounds),
-        rounds=loads,
+        p99_of_none=median(one[name].load.p99_ms / one[NONE].load.p99_ms for one in rounds),
+        cpu_us=median(one[name].cpu_us for one in rounds),
+        rounds=[one[name] for one in rounds],
     )
 
 

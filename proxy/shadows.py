@@ -83,7 +83,9 @@ class Shadows:
         line = self._lines.get((use_case, arm))
         if line is None:
             line = self._lines[use_case, arm] = _Line()
-        if line.asking < mirroring.most_at_once:
+        if not self._upstreams.admits(use_case, arm):
+            self._count(use_case, arm, "dropped")
+        elif line.asking < mirroring.most_at_once:
             line.asking += 1
             task = asyncio.get_running_loop().create_task(self._follow(arm, line, mirrored))
             self._tasks.add(task)
@@ -99,6 +101,11 @@ class Shadows:
         try:
             await self._ask(arm, mirrored)
             while line.waiting:
+                if not self._upstreams.admits(mirrored.exchange.use_case, arm):
+                    self._count(mirrored.exchange.use_case, arm, "dropped", len(line.waiting))
+                    line.waiting.clear()
+                    line.waiting_bytes = 0
+                    return
                 mirrored = line.waiting.popleft()
                 line.waiting_bytes -= len(mirrored.exchange.body)
                 await self._ask(arm, mirrored)
@@ -151,8 +158,8 @@ class Shadows:
         if outcome != "dropped":
             self._outcomes.note(use_case, arm, latency_us, failed=outcome == "failed")
 
-    def _count(self, use_case: str, arm: str, outcome: str) -> None:
-        self._metrics.shadows.labels(use_case, arm, outcome).inc()
+    def _count(self, use_case: str, arm: str, outcome: str, requests: int = 1) -> None:
+        self._metrics.shadows.labels(use_case, arm, outcome).inc(requests)
 
 
 def _of_the_shadow(exchange: Exchange, arm: str, parameters_version: int) -> Exchange:

@@ -75,6 +75,11 @@ class Upstreams:
         states = self.states(use_case, arm)
         return bool(states) and all(one.circuit != "closed" for one in states)
 
+    def admits(self, use_case: str, arm: str) -> bool:
+        """Whether some replica of the arm may be asked now, as far as is known."""
+        replicas = self._arms.get((use_case, arm))
+        return replicas is None or replicas.choose(time.perf_counter()) is not None
+
     async def ask(
         self, arm: str, addresses: tuple[str, ...], question: Question, resilience: Resilience, timeout_s: float
     ) -> UpstreamAnswer:
