@@ -16,7 +16,7 @@ from bench.load import Load
 from lake.documents import write_file
 
 RESULTS = Path(__file__).parent / "results"
-LIBRARIES = ("catboost", "litestar", "uvicorn", "uvloop", "httptools", "msgspec", "pyreqwest")
+LIBRARIES = ("catboost", "litestar", "uvicorn", "uvloop", "httptools", "msgspec")
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

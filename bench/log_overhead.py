@@ -104,12 +104,12 @@ def _proxies() -> dict[str, tuple[str, ...]]:
 
 
 def _measured(pid: int, url: str, body: Path, seconds: float) -> Measured:
-    before_s = _cpu_s(pid)
+    before_s = cpu_s(pid)
     load = put_load(url, body, CONNECTIONS, seconds, LOAD_CORE)
-    return Measured(load=load, cpu_us=(_cpu_s(pid) - before_s) / (load.requests_per_second * seconds) * 1_000_000)
+    return Measured(load=load, cpu_us=(cpu_s(pid) - before_s) / (load.requests_per_second * seconds) * 1_000_000)
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """The processor time that a process has taken so far."""
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

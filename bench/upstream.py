@@ -1,6 +1,7 @@
 """A predictor that answers at once: what remains of a request is the proxy's own work.
 
-`python -m bench.upstream PORT PACKAGE_DIGEST`; it answers one row, always with the same score, as the champion.
+`python -m bench.upstream PORT PACKAGE_DIGEST [ARM]`; it answers one row, always with the same score, as the champion or
+another arm of that role's name.
 """
 
 import sys
@@ -19,11 +20,11 @@ _REQUEST_ID = "request-id-of-this-request"
 class Upstream:
     """The application, as ASGI."""
 
-    def __init__(self, package_digest: str) -> None:
+    def __init__(self, package_digest: str, arm: str = "champion") -> None:
         provenance = Provenance(
             request_id=_REQUEST_ID,
-            arm="champion",
-            role="champion",
+            arm=arm,
+            role=arm,
             release_seq=1,
             package_digest=package_digest,
             engine="catboost",
@@ -53,5 +54,5 @@ class Upstream:
 
 
 if __name__ == "__main__":
-    application: Any = Upstream(sys.argv[2])
+    application: Any = Upstream(*sys.argv[2:])
     serve(application, bind("127.0.0.1", int(sys.argv[1]), "the upstream"))

@@ -30,6 +30,8 @@ from proxy.observed import Outcomes
 from proxy.operation import Operation
 from proxy.parameter_routes import parameter_routes
 from proxy.routes import model_routes, operation_routes, prediction_routes
+from proxy.shadows import Shadows
+from proxy.status import StatusBoard
 from proxy.upstream import Upstreams
 from proxy.watch import Watch
 
@@ -57,12 +59,15 @@ def create_app(
     """
     worker = worker or Worker()
     watch = Watch(home, parameters, greatest_copy_age_s, clock, worker.settings.maximum_rows)
-    upstreams = Upstreams()
-    spool = GroupCommit(Slot.lease(home.spools, durability), LogKey.read_or_make(home.keys))
     metrics = Metrics()
+    upstreams = Upstreams(metrics)
+    outcomes = Outcomes(circuit_open=upstreams.is_open)
+    spool = GroupCommit(Slot.lease(home.spools, durability), LogKey.read_or_make(home.keys))
+    shadows = Shadows(watch, spool, metrics, outcomes)
     access = Access(home.credentials)
-    operation = Operation(home, watch, upstreams, spool, metrics, worker)
-    outcomes = Outcomes()
+    arms = Arms(watch, upstreams, metrics, outcomes)
+    operation = Operation(home, watch, upstreams, shadows, spool, metrics, worker)
+    board = StatusBoard(home, watch, operation, metrics, outcomes)
     changes = Changes(home, watch)
     watch.then(Guardrail(watch, changes, outcomes).look)
     release = version("trainserve")
@@ -75,6 +80,7 @@ def create_app(
             yield
         finally:
             await watch.stop()
+            await shadows.close()
             await upstreams.close()
             await spool.close()
 
@@ -91,9 +97,9 @@ def create_app(
         )
 
     worker.measures(operation.measure)
-    for_operators = [*operation_routes(operation, worker), *parameter_routes(operation, changes, access)]
+    for_operators = [*operation_routes(operation, board, access, worker), *parameter_routes(operation, changes, access)]
     if worker.settings.admin_port:
         worker.admin = application("trainserve proxy, operation", for_operators)
         for_operators = bare_health_routes(lambda: operation.readiness().ready)
-    answering = prediction_routes(Gateway(watch, Arms(watch, upstreams), spool, metrics, outcomes), access)
+    answering = prediction_routes(Gateway(watch, arms, shadows, spool, metrics, outcomes), access)
     return application("trainserve proxy", [*answering, *model_routes(operation, release), *for_operators], [running])

@@ -1,28 +1,33 @@
-"""Asks the arms: only a release that the ledger shows live may answer, and while predictors swap they are asked again."""
+"""Asks the arms: only a live release answers; while predictors swap they are asked again, and where an arm fails its fallback."""
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 import msgspec
 import structlog
 
 from lake.home import now_us
-from lake.interface.answers import read_response
 from lake.interface.messages import InterfaceName, Provenance
 from lake.interface.problems import Refused
 from lake.log.exchange import Exchange
 from lake.release.live import Release
+from proxy.metrics import Metrics
+from proxy.observed import Outcomes
+from proxy.resilience import Resilience, resilience_of
 from proxy.router import Router
 from proxy.routing import Route
-from proxy.upstream import UpstreamAnswer, UpstreamFailed, Upstreams
+from proxy.upstream import Inquiry, UpstreamAnswer, UpstreamFailed, Upstreams
 from proxy.watch import Watch
 
 # Within so long a predictor has followed the ledger: half a second until it looks, and the time to load a model.
 PATIENCE_S = 2.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.2
+_LEAST_S = 0.005  # with less time left no other arm is asked
+
+FindRoute = Callable[[], Route]
 
 log = structlog.get_logger(__name__)
 
@@ -38,43 +43,76 @@ class Given(msgspec.Struct, frozen=True):
 class Arms:
     """The predictors of every use case, asked by routes."""
 
-    def __init__(self, watch: Watch, upstreams: Upstreams) -> None:
+    def __init__(self, watch: Watch, upstreams: Upstreams, metrics: Metrics, outcomes: Outcomes) -> None:
         self._watch = watch
         self._router = Router(watch)
         self._upstreams = upstreams
+        self._metrics = metrics
+        self._outcomes = outcomes
         self._in_vain: dict[tuple[str, str], tuple[str, int]] = {}
 
     async def ask(self, exchange: Exchange, interface: InterfaceName, rows: int) -> Given:
-        """The answer of a live release. Raises Refused, Unavailable, msgspec.MsgspecError for one that cannot be read.
+        """The answer of a live release. Raises Refused, Unavailable, Settled; what cannot be read is refused too.
+
+        An arm that fails is made up for by its fallback, in the time that is left.
+        """
+        resilience = resilience_of(self._watch.state(exchange.use_case).parameters)
+        deadline = time.perf_counter() + resilience.timeout_s
+        inquiry = Inquiry(exchange.use_case, interface, exchange.body, rows, exchange.request_id, exchange.trace_headers)
+        failed: list[str] = []
+
+        def find_route() -> Route:
+            return self._router.made_up_for(exchange.use_case, failed) or self._router.route(exchange)
+
+        while True:
+            try:
+                given = await self._ask_patiently(exchange, inquiry, find_route, resilience, deadline)
+            except Refused as refusal:
+                if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR or exchange.arm is None:
+                    raise
+                self._note(exchange, exchange.arm, failed=True)
+                failed.append(exchange.arm)
+                if deadline - time.perf_counter() < _LEAST_S or not self._router.made_up_for(exchange.use_case, failed):
+                    raise
+                self._metrics.fallbacks.labels(exchange.use_case, exchange.arm).inc()
+            else:
+                self._note(exchange, exchange.arm or "", failed=False)
+                return given
+
+    async def _ask_patiently(
+        self, exchange: Exchange, inquiry: Inquiry, find_route: FindRoute, resilience: Resilience, deadline: float
+    ) -> Given:
+        """The answer of the arm that the route names.
 
         Predictors follow the ledger by themselves: one may still answer with what was revoked, already with what this
         proxy has not heard of, or say that it has nothing any more. Then the ledger is looked at again and the request
         sent again, for a while, by the route that is right then.
         """
-        timeout_s = self._watch.state(exchange.use_case).parameters.timeout_s
         began, pause_s = time.perf_counter(), _FIRST_PAUSE_S
         while True:
-            waited_s = time.perf_counter() - began
             try:
-                return await self._ask_once(exchange, interface, rows, timeout_s - waited_s)
+                return await self._ask_once(exchange, inquiry, find_route, resilience, deadline)
             except _Swapping as swapping:
-                if time.perf_counter() - began + pause_s > min(PATIENCE_S, timeout_s):
+                paused = time.perf_counter() + pause_s
+                if paused > began + PATIENCE_S or paused > deadline:
                     raise self._given_up(exchange, swapping) from swapping
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    async def _ask_once(self, exchange: Exchange, interface: InterfaceName, rows: int, timeout_s: float) -> Given:
-        route = self._route(exchange)
+    async def _ask_once(
+        self, exchange: Exchange, inquiry: Inquiry, find_route: FindRoute, resilience: Resilience, deadline: float
+    ) -> Given:
+        route = find_route()
         exchange.rule, exchange.release, exchange.arm = route.rule, route.release, route.release.arm
-        upstream = await self._send(exchange, interface, timeout_s)
-        if upstream.status != HTTPStatus.OK:
+        upstream = await self._send(exchange, inquiry, resilience, deadline)
+        if upstream.by is None:
             refusal = _refused_upstream(upstream)
             if upstream.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 await self._watch.look_again()
-                if self._route(exchange) != route:
+                if find_route() != route:
                     raise _Swapping(refusal)
             raise refusal
-        scores, by = read_response(interface, upstream.body, rows)
+        by = upstream.by
         if by.arm != exchange.arm or by.request_id != exchange.request_id:
             raise _withheld(exchange, by)
         release = await self._live_release(exchange.use_case, by)
@@ -83,19 +121,16 @@ class Arms:
                 raise _withheld(exchange, by)
             raise _Swapping(by)
         exchange.release = release
-        return Given(upstream.body, scores, by.engine)
+        return Given(upstream.body, upstream.scores, by.engine)
 
-    def _route(self, exchange: Exchange) -> Route:
-        """The route of the request, by what holds now. Raises Settled, Refused, Unavailable."""
-        return self._router.route(exchange)
+    def _note(self, exchange: Exchange, arm: str, *, failed: bool) -> None:
+        self._outcomes.note(exchange.use_case, arm, exchange.upstream_latency_us or 0, failed=failed)
 
-    async def _send(self, exchange: Exchange, interface: InterfaceName, timeout_s: float) -> UpstreamAnswer:
-        urls = self._watch.state(exchange.use_case).parameters.arms[exchange.arm or ""].upstreams
-        timeout_s = round(max(timeout_s, 0.001), 3)
+    async def _send(self, exchange: Exchange, inquiry: Inquiry, resilience: Resilience, deadline: float) -> UpstreamAnswer:
+        arm = exchange.arm or ""
+        addresses = self._watch.state(exchange.use_case).parameters.arms[arm].upstreams
         try:
-            upstream = await self._upstreams.predict(
-                urls, interface, exchange.use_case, exchange.body, exchange.request_id, timeout_s, exchange.trace_headers
-            )
+            upstream = await self._upstreams.ask(arm, addresses, inquiry, resilience, deadline - time.perf_counter())
         except UpstreamFailed as error:
             exchange.attempts, exchange.upstream_latency_us = exchange.attempts + error.attempts, error.latency_us
             raise

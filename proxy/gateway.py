@@ -1,18 +1,21 @@
 """The way of a request: decode, ask the arms, log, and only then answer."""
 
+import time
 from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
+from litestar.exceptions import HTTPException
 
 from lake.decoder import Decoder, Rows
 from lake.errors import NotFound, TrainServeError
+from lake.interface.access import NoRole
 from lake.interface.answers import read_answer, write_answer
 from lake.interface.bodies import Question
 from lake.interface.labels import LabelsAccepted, label_records
 from lake.interface.logged import Answer, AnswerLog
 from lake.interface.messages import Encoded, InterfaceName
-from lake.interface.problems import Refused
+from lake.interface.problems import Refused, problem_document
 from lake.interface.trace import Trace
 from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
@@ -20,25 +23,42 @@ from lake.log.receipts import with_proof
 from lake.protocol import protocol_version
 from lake.release.live import Release
 from proxy.arms import Arms
+from proxy.budget import Budget
 from proxy.metrics import Metrics
 from proxy.observed import Outcomes
 from proxy.rate_limit import RATE_LIMIT, RateLimits, TooMany
 from proxy.router import Inactive, Settled
 from proxy.ruled import changed_answer, is_changed, settled_answer
+from proxy.shadows import Shadows
 from proxy.watch import Watch
+
+# Who has no key may not fill the log: of those who are refused for that, so many a second leave a row.
+STRANGERS_PER_S = 10.0
+
+
+class _Made(msgspec.Struct, frozen=True, gc=False):
+    """An answer, with what the model gave and the interface by which it was asked; None where no model was."""
+
+    answer: Encoded
+    scores: Sequence[list[float]] | None = None
+    asked: InterfaceName | None = None
 
 
 class Gateway:
     """Answers requests for every use case of the watch."""
 
-    def __init__(self, watch: Watch, arms: Arms, spool: GroupCommit, metrics: Metrics, outcomes: Outcomes) -> None:
+    def __init__(
+        self, watch: Watch, arms: Arms, shadows: Shadows, spool: GroupCommit, metrics: Metrics, outcomes: Outcomes
+    ) -> None:
         self._watch = watch
         self._arms = arms
+        self._shadows = shadows
         self._spool = spool
         self._metrics = metrics
         self._log = AnswerLog(spool, self._count)
         self._outcomes = outcomes
         self._limits = RateLimits()
+        self._strangers = Budget(time.monotonic(), STRANGERS_PER_S)
 
     async def answer(
         self,
@@ -57,18 +77,12 @@ class Gateway:
         Raises NotFound for an unknown use case, SpoolUnavailable when it cannot be logged.
         """
         use_case = question.name
-        state = self._watch.state(use_case)
-        exchange = Exchange(
-            use_case=use_case,
-            body=question.body,
-            client_id=client_id,
-            parameters_version=state.parameters.version,
-        )
+        exchange = self._exchange(use_case, question.body, client_id)
         if trace is not None:
             exchange.trace_id, exchange.trace_headers = trace.trace_id, trace.headers
         rows: Rows | None = None
         try:
-            if (limit := state.parameters.rate_limit) is not None:
+            if (limit := self._watch.state(use_case).parameters.rate_limit) is not None:
                 exchange.rule = RATE_LIMIT
                 self._limits.take(use_case, client_id, limit, self._watch.workers)
                 exchange.rule = None
@@ -76,15 +90,54 @@ class Gateway:
             decoder, exchange.redactor = reading.decoder, reading.redactor
             rows = question.rows(decoder)
             exchange.rows, exchange.routing_key = rows, routing_key or decoder.entity(rows.records[0])
-            answer, scores = await self._ask(exchange, question, rows, decoder)
+            made = await self._ask(exchange, question, rows, decoder)
         except (TrainServeError, msgspec.MsgspecError) as error:
             return await self._refuse(exchange, error, rows, prove=prove)
-        return await self._log.answered(exchange, answer, rows, scores, prove=prove)
+        answer = await self._log.answered(exchange, made.answer, rows, made.scores, prove=prove)
+        if made.asked is not None:
+            self._shadows.mirror(exchange, made.asked, rows)
+        return answer
 
-    async def _ask(
-        self, exchange: Exchange, question: Question, rows: Rows, decoder: Decoder
-    ) -> tuple[Encoded, Sequence[list[float]] | None]:
-        """The answer after the operator's rules, and what the model gave; None where no model was asked.
+    async def refuse(self, use_case: str, error: Refused | HTTPException, client_id: str | None) -> Answer:
+        """The problem that answers a request for predictions which was refused before it was read; a row as well.
+
+        Raises the error itself where there is no row: for a use case that is not here, and for strangers beyond a few a
+        second. Raises SpoolUnavailable.
+        """
+        status = int(problem_document(error).status)
+        if use_case not in self._watch.use_cases or (status == HTTPStatus.UNAUTHORIZED and not self._may_leave_a_row()):
+            self._metrics.not_logged.labels(status).inc()
+            raise error
+        named = error.client_id if isinstance(error, NoRole) else client_id
+        return await self._refuse(self._exchange(use_case, b"", named), error, None, prove=False)
+
+    async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> tuple[bytes, str]:
+        """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept.
+
+        Returns the answer and its receipt.
+        """
+        records = label_records(body, self._watch.reading(use_case).labels, client_id)
+        receipt = await self._spool.append(records)
+        self._metrics.labels.labels(use_case).inc(len(records))
+        accepted = msgspec.json.encode(LabelsAccepted(len(records)))
+        return with_proof(accepted, receipt.proof(records)) if prove else accepted, receipt.text
+
+    def _may_leave_a_row(self) -> bool:
+        """Whether a stranger may, now."""
+        self._strangers.earn(0, time.monotonic(), STRANGERS_PER_S)
+        return self._strangers.take()
+
+    def _exchange(self, use_case: str, body: bytes, client_id: str | None) -> Exchange:
+        """What begins. Raises NotFound: there is no table for a row of a use case that is not here."""
+        try:
+            parameters = self._watch.state(use_case).parameters
+        except NotFound:
+            self._metrics.not_logged.labels(int(HTTPStatus.NOT_FOUND)).inc()
+            raise
+        return Exchange(use_case=use_case, body=body, client_id=client_id, parameters_version=parameters.version)
+
+    async def _ask(self, exchange: Exchange, question: Question, rows: Rows, decoder: Decoder) -> _Made:
+        """The answer after the operator's rules.
 
         Raises Refused, Unavailable, NotFound, msgspec.MsgspecError.
         """
@@ -98,25 +151,15 @@ class Gateway:
         except Settled as settled:
             exchange.outcome = "answered" if settled.active else "inactive"
             made = settled_answer(exchange, settled.scores)
-            return write_answer(question.interface, made, rows.client_request_id, rows.outputs, decoder.schema), None
+            return _Made(write_answer(question.interface, made, rows.client_request_id, rows.outputs, decoder.schema))
         if question.version is not None and exchange.release is not None:
             _check_version(question.version, exchange.release)
         exchange.outcome, exchange.engine = "answered", given.engine
         if as_it_is and not is_changed(exchange):
-            return Encoded(given.body), given.scores
+            return _Made(Encoded(given.body), given.scores, asked)
         read = changed_answer(exchange, read_answer(asked, given.body, len(rows.records)), decoder.schema.task)
-        return write_answer(question.interface, read, rows.client_request_id, rows.outputs, decoder.schema), given.scores
-
-    async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> tuple[bytes, str]:
-        """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept.
-
-        Returns the answer and its receipt.
-        """
-        records = label_records(body, self._watch.reading(use_case).labels, client_id)
-        receipt = await self._spool.append(records)
-        self._metrics.labels.labels(use_case).inc(len(records))
-        accepted = msgspec.json.encode(LabelsAccepted(len(records)))
-        return with_proof(accepted, receipt.proof(records)) if prove else accepted, receipt.text
+        answer = write_answer(question.interface, read, rows.client_request_id, rows.outputs, decoder.schema)
+        return _Made(answer, given.scores, asked)
 
     async def _refuse(self, exchange: Exchange, error: Exception, rows: Rows | None, *, prove: bool) -> Answer:
         if isinstance(error, msgspec.MsgspecError):
@@ -126,10 +169,9 @@ class Gateway:
         return msgspec.structs.replace(refused, retry_after_s=error.retry_after_s) if isinstance(error, TooMany) else refused
 
     def _count(self, exchange: Exchange) -> None:
-        if exchange.upstream_latency_us is not None and exchange.arm is not None:
-            failed = exchange.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            self._outcomes.note(exchange.use_case, exchange.arm, exchange.upstream_latency_us, failed=failed)
         self._metrics.count(exchange)
+        latency_us = int((time.perf_counter() - exchange.started) * 1_000_000)
+        self._outcomes.note(exchange.use_case, None, latency_us, failed=exchange.outcome == "failed")
 
 
 def _check_version(asked: str, answering: Release) -> None:

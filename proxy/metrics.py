@@ -54,7 +54,45 @@ class Metrics:
             "trainserve_proxy_stopped", "1 while the kill switch of this machine stops it", ["use_case"], registry=self.registry
         )
         self.share = Gauge("trainserve_proxy_share", "Share of requests", ["use_case", "arm"], registry=self.registry)
+        of_arm = ["use_case", "arm"]
+        self.retries = Counter("trainserve_proxy_retries", "Second tries at a replica", of_arm, registry=self.registry)
+        self.retries_refused = Counter(
+            "trainserve_proxy_retries_refused", "Second tries that the budget had no token for", of_arm, registry=self.registry
+        )
+        self.fallbacks = Counter(
+            "trainserve_proxy_fallbacks",
+            "Requests that another arm was asked for, by the arm that failed",
+            of_arm,
+            registry=self.registry,
+        )
+        self.shadows = Counter(
+            "trainserve_proxy_shadow_requests",
+            "Requests mirrored to a shadow, by what became of them: logged, dropped, failed, lost",
+            [*of_arm, "outcome"],
+            registry=self.registry,
+        )
+        self.circuit = Gauge(
+            "trainserve_proxy_circuit",
+            "1 for the state of a replica's circuit: closed, open, half-open",
+            [*of_arm, "replica", "state"],
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "trainserve_proxy_in_flight", "Requests that a replica has to answer", [*of_arm, "replica"], registry=self.registry
+        )
+        self.not_logged = Counter(
+            "trainserve_proxy_requests_not_logged",
+            "Refused requests that left no row: of strangers beyond a few a second, for models that are not here",
+            ["status"],
+            registry=self.registry,
+        )
         self._children: dict[tuple[str | None, ...], tuple[Counter, Histogram]] = {}
+
+    def mirrored(self, use_case: str, arm: str) -> dict[str, int]:
+        """What became of the requests that were mirrored to an arm, by outcome."""
+        samples = (sample for family in self.shadows.collect() for sample in family.samples if sample.name.endswith("_total"))
+        of_arm = (one for one in samples if (one.labels["use_case"], one.labels["arm"]) == (use_case, arm))
+        return {one.labels["outcome"]: int(one.value) for one in of_arm}
 
     def count(self, exchange: Exchange) -> None:
         """Count one request that has ended."""

@@ -18,7 +18,10 @@ from lake.log.spool_metrics import SpoolMetrics
 from lake.parameters import Parameters
 from lake.release.expiry import remaining_s
 from proxy.metrics import Metrics
+from proxy.replicas import ReplicaState
+from proxy.resilience import resilience_of
 from proxy.routing import challenger_shares
+from proxy.shadows import Shadows
 from proxy.upstream import Upstreams
 from proxy.watch import Watch
 
@@ -64,11 +67,19 @@ class Operation:
     """Answers the operator's questions."""
 
     def __init__(
-        self, home: Home, watch: Watch, upstreams: Upstreams, spool: GroupCommit, metrics: Metrics, worker: Worker
+        self,
+        home: Home,
+        watch: Watch,
+        upstreams: Upstreams,
+        shadows: Shadows,
+        spool: GroupCommit,
+        metrics: Metrics,
+        worker: Worker,
     ) -> None:
         self._worker = worker
         self._watch = watch
         self._upstreams = upstreams
+        self._shadows = shadows
         self._spool = spool
         self._metrics = metrics
         self._log = SpoolMetrics(metrics.registry, home, spool)
@@ -98,11 +109,16 @@ class Operation:
         state = self._watch.state(use_case)
         champion = state.live.champion
         arm = None if champion is None else state.parameters.arms.get(champion.arm)
-        if arm is None or not arm.upstreams:
+        if champion is None or arm is None or not arm.upstreams:
             raise Unavailable(f"model {use_case!r}", "no champion is released and reachable", "An approver releases one.")
-        status, body = await self._upstreams.fetch(arm.upstreams[0] + path, state.parameters.timeout_s)
+        resilience = resilience_of(state.parameters)
+        status, body = await self._upstreams.fetch(use_case, champion.arm, arm.upstreams, path, resilience)
         media_type = MediaType.JSON if status < 400 else MEDIA_TYPE  # noqa: PLR2004 - where refusals begin
         return Response(body, status_code=status, media_type=media_type)
+
+    def replicas(self, use_case: str, arm: str) -> list[ReplicaState]:
+        """The replicas of an arm that were asked so far, whether for an answer or in the shadow."""
+        return self._upstreams.states(use_case, arm) + self._shadows.states(use_case, arm)
 
     def measure(self) -> Iterable[Metric]:
         """All metrics, with the gauges that are read only now."""
@@ -110,6 +126,8 @@ class Operation:
         self._log.measure()
         metrics.share.clear()
         metrics.expires.clear()
+        metrics.circuit.clear()
+        metrics.in_flight.clear()
         for use_case in self._watch.use_cases:
             lake, releases = self._watch.lake(use_case), self._watch.state(use_case).live.releases
             metrics.reachable.labels(use_case).set(lake.reachable)
@@ -122,6 +140,9 @@ class Operation:
             for name, arm in self._live_arms(use_case).items():
                 metrics.share.labels(use_case, name).set(arm.share)
                 metrics.expires.labels(use_case, name).set(remaining_s(releases.get(name), self._watch.clock()))
+                for replica in self.replicas(use_case, name):
+                    metrics.circuit.labels(use_case, name, replica.address, replica.circuit).set(1)
+                    metrics.in_flight.labels(use_case, name, replica.address).set(replica.in_flight)
         return metrics.registry.collect()
 
     def _in_force(self, use_case: str) -> InForce:

@@ -1,5 +1,6 @@
 """The way of one request by all that holds at this moment: kill switch, parameters, rules, releases."""
 
+from collections.abc import Collection
 from http import HTTPStatus
 
 from lake.errors import TrainServeError
@@ -8,7 +9,7 @@ from lake.log.exchange import Exchange
 from lake.parameters.effects import answered_in_place
 from lake.parameters.rules import Refuse, Rule, UseArm
 from lake.release.expiry import APPROVE_AGAIN, refused
-from proxy.routing import Route, choose, overridden
+from proxy.routing import Route, choose, made_up_for, overridden
 from proxy.watch import State, Watch
 
 INACTIVE, STOPPED = "inactive", "stopped"
@@ -62,6 +63,13 @@ class Router:
         if found is None:
             raise _nobody(exchange, state, self._watch)
         return found
+
+    def made_up_for(self, use_case: str, failed: Collection[str]) -> Route | None:
+        """Who may answer instead of the arms that failed, by what holds now; None where none did."""
+        state = self._watch.state(use_case)
+        if not failed or not state.parameters.active or self._watch.switch.stop_of(use_case) is not None:
+            return None
+        return made_up_for(state.plan, self._watch.live(use_case), failed, self._watch.switch.held(use_case))
 
     def _check_active(self, exchange: Exchange, state: State) -> None:
         stop = self._watch.switch.stop_of(exchange.use_case)

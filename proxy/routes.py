@@ -1,9 +1,11 @@
 """The proxy's routes: predictions, labels, models, and operation."""
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
 from litestar import MediaType, Request, Response, get, post
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -13,6 +15,7 @@ from lake.interface.bodies import read_question
 from lake.interface.documentation import answer, problem
 from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata
 from lake.interface.labels import LabelsAccepted
+from lake.interface.logged import Answer
 from lake.interface.messages import (
     ROUTING_KEY_HEADER,
     InterfaceName,
@@ -20,11 +23,14 @@ from lake.interface.messages import (
     ModelMetadata,
     PredictResponse,
 )
+from lake.interface.problems import Refused
 from lake.interface.trace import trace_of
 from lake.interface.worker import Worker
 from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
 from proxy.gateway import Gateway
 from proxy.operation import Operation, Readiness
+from proxy.status import StatusBoard
+from proxy.status_page import HEADERS, status_page
 
 PROBLEMS = {
     status: problem(description)
@@ -48,19 +54,26 @@ ABSENT = {status: PROBLEMS[status] for status in (404, 503)}
 def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler]:
     """The routes that clients call."""
 
-    async def respond(
-        interface: InterfaceName, name: str, body: bytes, request: Request[Any, Any, Any], version: str | None = None
-    ) -> Response[bytes]:
-        known = request.scope["state"]
-        known["client_id"] = client_id = access.client_id(request, "client")
-        given = await gateway.answer(
-            read_question(interface, name, body, request.headers, version),
+    async def answer_of(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None) -> Answer:
+        known, client_id = request.scope["state"], None
+        try:
+            known["client_id"] = client_id = access.client_id(request, "client")
+            question = read_question(interface, name, await request.body(), request.headers, version)
+        except (Refused, RequestEntityTooLarge) as refusal:
+            return await gateway.refuse(name, refusal, client_id)
+        return await gateway.answer(
+            question,
             routing_key=request.headers.get(ROUTING_KEY_HEADER),
             client_id=client_id,
             trace=trace_of(request.headers),
             prove=PROOF_HEADER in request.headers,
         )
-        known["request_id"] = given.request_id
+
+    async def respond(
+        interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None
+    ) -> Response[bytes]:
+        given = await answer_of(interface, name, request, version)
+        request.scope["state"]["request_id"] = given.request_id
         return given.response()
 
     @post(
@@ -69,9 +82,9 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         tags=["predict"],
         responses={200: answer(PredictResponse, "The scores, and who gave them; they are logged"), **PROBLEMS},
     )
-    async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def predict(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records. One routing key (header `trainserve-routing-key`, else the first row's entity) meets one arm."""
-        return await respond("predict", name, body, request)
+        return await respond("predict", name, request)
 
     @post(
         ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
@@ -80,10 +93,10 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         responses={200: answer(InferResponse, "The scores, and who gave them; they are logged"), **PROBLEMS},
     )
     async def infer(
-        name: FromPath[str], body: RawBody, request: Request[Any, Any, Any], version: FromPath[str | None] = None
+        name: FromPath[str], request: Request[Any, Any, Any], version: FromPath[str | None] = None
     ) -> Response[bytes]:
         """Score tensors, one for each field, as JSON or as bytes behind it (Open Inference Protocol v2)."""
-        return await respond("infer", name, body, request, version)
+        return await respond("infer", name, request, version)
 
     @post(
         "/models/{name:str}/labels",
@@ -134,7 +147,7 @@ def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
     return [model, protocol_model, protocol_model_ready, protocol_server]
 
 
-def operation_routes(operation: Operation, worker: Worker) -> list[HTTPRouteHandler]:
+def operation_routes(operation: Operation, board: StatusBoard, access: Access, worker: Worker) -> list[HTTPRouteHandler]:
     """The routes for those who run the service."""
 
     @get(["/health/live", "/v2/health/live"], tags=["health"])
@@ -152,12 +165,23 @@ def operation_routes(operation: Operation, worker: Worker) -> list[HTTPRouteHand
         readiness = operation.readiness()
         return Response(readiness, status_code=200 if readiness.ready else 503)
 
+    @get("/status", media_type=MediaType.HTML, include_in_schema=False)
+    async def status(request: Request[Any, Any, Any]) -> Response[str]:
+        """How it all stands, as a page for a person."""
+        try:
+            access.client_id(request, "operator")
+            names_people = True
+        except Refused:
+            names_people = False
+        found = await asyncio.to_thread(board.look)
+        return Response(status_page(found, names_people=names_people), media_type=MediaType.HTML, headers=HEADERS)
+
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def prometheus() -> Response[bytes]:
         """Counters in Prometheus' text format."""
         return Response(await worker.metrics(), media_type=CONTENT_TYPE_LATEST)
 
-    return [live, ready, prometheus]
+    return [live, ready, status, prometheus]
 
 
 def _below(version: str | None) -> str:

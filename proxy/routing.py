@@ -61,6 +61,15 @@ def fallback(plan: Plan, live: Live, held: Held = NOTHING_HELD) -> Route | None:
     return None if release is None or why_not(plan.parameters, release, held) else Route(release, FALLBACK)
 
 
+def made_up_for(plan: Plan, live: Live, failed: Collection[str], held: Held = NOTHING_HELD) -> Route | None:
+    """The route instead of arms that failed: the champion answers for a challenger, the fallback arm for both."""
+    champion = live.champion
+    if champion is not None and champion.arm not in failed and reachable(plan.parameters, champion, held):
+        return Route(champion, FALLBACK)
+    route = fallback(plan, live, held)
+    return None if route is None or route.release.arm in failed else route
+
+
 def overridden(plan: Plan, live: Live, arm: str, rule: str, held: Held = NOTHING_HELD) -> Route | None:
     """The route that a rule asks for, or None where that arm may not answer whatever comes."""
     release = live.on(arm)

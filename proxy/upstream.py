@@ -1,29 +1,50 @@
-"""Calls a predictor: one pooled HTTP client, a timeout, one second try where the first did not reach it."""
+"""Asks the predictors of an arm: one of its replicas, within the timeout, and another one where that may help.
 
-import random
+A prediction changes nothing, so it may be asked for twice. A failure counts against the replica's circuit: no connection, no
+whole response in time, an answer that cannot be read, a status from 500 on. A 503 does not: with that a predictor says that
+it has no model to answer with, and it swaps models by itself.
+"""
+
 import time
-from datetime import timedelta
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
 
-from lake.interface.messages import REQUEST_ID_HEADER, InterfaceName
+from lake.interface.answers import read_response
+from lake.interface.messages import InterfaceName, Provenance
 from lake.interface.problems import Refused
-
-ATTEMPTS = 2
+from proxy.connection import CallFailed, CallTimedOut
+from proxy.metrics import Metrics
+from proxy.pool import Unreachable
+from proxy.replicas import Replica, Replicas, ReplicaState
+from proxy.resilience import Resilience
 
 _PATHS: dict[InterfaceName, str] = {"predict": "/models/{}/predict", "infer": "/v2/models/{}/infer"}
+_NOBODY = Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The model could not be reached; try again shortly.")
+_LEAST_S = 0.001  # with less time left, no other attempt is worth its while
+
+
+class Inquiry(msgspec.Struct, frozen=True, gc=False):
+    """What an arm is asked: a body with so many rows, in the trace that the client named."""
+
+    use_case: str
+    interface: InterfaceName
+    body: bytes
+    rows: int
+    request_id: str
+    trace_headers: dict[str, str] | None = None
 
 
 class UpstreamAnswer(msgspec.Struct, frozen=True):
-    """What a predictor answered, after how many attempts and how long."""
+    """What a predictor answered, after how many attempts and how long; with status 200, its scores and who gave them."""
 
     status: int
     body: bytes
-    attempts: int
-    latency_us: int
+    scores: Sequence[list[float]]
+    by: Provenance | None
+    attempts: int = 0
+    latency_us: int = 0
 
 
 class UpstreamFailed(Refused):
@@ -38,54 +59,126 @@ class UpstreamFailed(Refused):
 class Upstreams:
     """The predictors of all arms."""
 
-    def __init__(self) -> None:
-        self._client: Client = ClientBuilder().no_proxy().http1_only().tcp_nodelay(enabled=True).build()
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._arms: dict[tuple[str, str], Replicas] = {}
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        for replicas in self._arms.values():
+            replicas.close()
 
-    async def predict(
-        self,
-        urls: tuple[str, ...],
-        interface: InterfaceName,
-        name: str,
-        body: bytes,
-        request_id: str,
-        timeout_s: float,
-        trace_headers: dict[str, str] | None = None,
+    def states(self, use_case: str, arm: str) -> list[ReplicaState]:
+        """What is known of the replicas of an arm; empty before it was asked for the first time."""
+        replicas = self._arms.get((use_case, arm))
+        return [] if replicas is None else replicas.states(time.perf_counter())
+
+    def is_open(self, use_case: str, arm: str) -> bool:
+        """Whether no replica of the arm is asked now, but for probes."""
+        states = self.states(use_case, arm)
+        return bool(states) and all(one.circuit != "closed" for one in states)
+
+    def admits(self, use_case: str, arm: str) -> bool:
+        """Whether some replica of the arm may be asked now, as far as is known."""
+        replicas = self._arms.get((use_case, arm))
+        return replicas is None or replicas.choose(time.perf_counter()) is not None
+
+    async def ask(
+        self, arm: str, addresses: tuple[str, ...], inquiry: Inquiry, resilience: Resilience, timeout_s: float
     ) -> UpstreamAnswer:
-        """Ask one of the replicas. A prediction changes nothing, so a failed connection is tried once more.
+        """The answer of one of the replicas.
 
-        Raises UpstreamFailed: 504 after the timeout, 503 when no replica could be reached.
+        Raises UpstreamFailed: 504 after the timeout, 502 for an answer that cannot be read, 503 when there was none.
         """
-        started = time.perf_counter()
-        deadline = timedelta(seconds=timeout_s)
-        path = _PATHS[interface].format(name)
-        for attempt in range(1, ATTEMPTS + 1):
-            url = random.choice(urls) if len(urls) > 1 else urls[0]  # noqa: S311 - balancing, not secrecy
-            try:
-                request = self._client.post(url + path).header(REQUEST_ID_HEADER, request_id).body_bytes(body).timeout(deadline)
-                if trace_headers is not None:
-                    request = request.headers(trace_headers)
-                response = await request.build().send()
-                return UpstreamAnswer(response.status, bytes(await response.bytes()), attempt, _elapsed_us(started))
-            except RequestTimeoutError as error:
-                detail = f"The model did not answer within {timeout_s:g} s."
-                raise UpstreamFailed(HTTPStatus.GATEWAY_TIMEOUT, detail, attempt, _elapsed_us(started)) from error
-            except PyreqwestError as error:
-                failure = error
-        detail = f"The model could not be reached in {ATTEMPTS} attempts; try again shortly."
-        raise UpstreamFailed(HTTPStatus.SERVICE_UNAVAILABLE, detail, ATTEMPTS, _elapsed_us(started)) from failure
+        began = now = time.perf_counter()
+        replicas = self._replicas(inquiry.use_case, arm, addresses, resilience)
+        replicas.budget.earn(resilience.retry_share, now, resilience.retries_per_s)
+        tried: list[Replica] = []
+        last: UpstreamAnswer | Exception | None = None
+        while len(tried) < resilience.attempts:
+            replica = replicas.choose(now, tried)
+            if replica is None and _is_broken(last):
+                replica = replicas.choose(now)  # the same again: what broke may have been the connection alone
+            left_s = timeout_s - (now - began)
+            if replica is None or (tried and (left_s < _LEAST_S or not self._takes_retry(inquiry.use_case, arm, replicas))):
+                break
+            tried.append(replica)
+            last = await _attempt(replica, inquiry, resilience, left_s)
+            if isinstance(last, UpstreamAnswer) and last.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                break
+            now = time.perf_counter()
+        latency_us = int((time.perf_counter() - began) * 1_000_000)
+        if isinstance(last, UpstreamAnswer):
+            return msgspec.structs.replace(last, attempts=len(tried), latency_us=latency_us)
+        raise UpstreamFailed(*_refusal(last, len(tried), resilience), len(tried), latency_us) from last
 
-    async def fetch(self, url: str, timeout_s: float) -> tuple[int, bytes]:
-        """Read a page of a predictor. Raises Refused when it cannot be reached."""
+    async def fetch(
+        self, use_case: str, arm: str, addresses: tuple[str, ...], path: str, resilience: Resilience
+    ) -> tuple[int, bytes]:
+        """A page of one of the replicas. Raises Refused when it cannot be reached."""
+        replica = self._replicas(use_case, arm, addresses, resilience).choose(time.perf_counter())
+        if replica is None:
+            raise _NOBODY
         try:
-            response = await self._client.get(url).timeout(timedelta(seconds=timeout_s)).build().send()
-            return response.status, bytes(await response.bytes())
-        except PyreqwestError as error:
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The model could not be reached; try again shortly.") from error
+            response = await replica.pool.call("GET", path, b"", "", resilience.timeout_s)
+        except CallFailed as error:
+            raise _NOBODY from error
+        return response.status, response.body
+
+    def _replicas(self, use_case: str, arm: str, addresses: tuple[str, ...], resilience: Resilience) -> Replicas:
+        replicas = self._arms.get((use_case, arm))
+        if replicas is None:
+            replicas = self._arms[use_case, arm] = Replicas(time.perf_counter(), resilience)
+        replicas.follow(addresses)
+        return replicas
+
+    def _takes_retry(self, use_case: str, arm: str, replicas: Replicas) -> bool:
+        """Whether the budget has a retry left."""
+        taken = replicas.budget.take()
+        (self._metrics.retries if taken else self._metrics.retries_refused).labels(use_case, arm).inc()
+        return taken
 
 
-def _elapsed_us(started: float) -> int:
-    return int((time.perf_counter() - started) * 1_000_000)
+async def _attempt(replica: Replica, inquiry: Inquiry, resilience: Resilience, left_s: float) -> UpstreamAnswer | Exception:
+    """Ask this replica once: what it answered, or why that is no answer."""
+    path = _PATHS[inquiry.interface].format(inquiry.use_case)
+    timeout_s = left_s if resilience.attempt_timeout_s is None else min(left_s, resilience.attempt_timeout_s)
+    epoch, failure, healthy = replica.enter(), None, None
+    try:
+        response = await replica.pool.call("POST", path, inquiry.body, inquiry.request_id, timeout_s, inquiry.trace_headers)
+        if response.status == HTTPStatus.OK:
+            scores, by = read_response(inquiry.interface, response.body, inquiry.rows)
+            healthy = True
+            return UpstreamAnswer(response.status, response.body, scores, by)
+        healthy = response.status < HTTPStatus.INTERNAL_SERVER_ERROR or response.status == HTTPStatus.SERVICE_UNAVAILABLE
+        failure = None if healthy else f"it answered with status {response.status}"
+        return UpstreamAnswer(response.status, response.body, [], None)
+    except (CallFailed, msgspec.MsgspecError) as error:
+        healthy, failure = False, str(error)
+        return error
+    finally:
+        replica.leave(epoch, healthy=healthy, why=failure, now=time.perf_counter(), resilience=resilience)
+
+
+def _is_broken(last: UpstreamAnswer | Exception | None) -> bool:
+    return isinstance(last, CallFailed) and not isinstance(last, CallTimedOut)
+
+
+def _refusal(failure: Exception | None, attempts: int, resilience: Resilience) -> tuple[HTTPStatus, str]:
+    """What the client is told when there was no answer."""
+    tries = f"{attempts} attempt{'s' if attempts > 1 else ''}"
+    match failure:
+        case None:
+            return (
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "The model has failed again and again and is left alone for a while; try later.",
+            )
+        case CallTimedOut():
+            within_s = resilience.attempt_timeout_s or resilience.timeout_s
+            return HTTPStatus.GATEWAY_TIMEOUT, f"The model did not answer within {within_s:g} s."
+        case Unreachable():
+            return HTTPStatus.SERVICE_UNAVAILABLE, f"The model could not be reached in {tries}; try again shortly."
+        case CallFailed():
+            return HTTPStatus.SERVICE_UNAVAILABLE, f"The model gave no whole answer in {tries}; try again shortly."
+        case _:
+            return HTTPStatus.BAD_GATEWAY, f"The model's answer could not be read ({failure})."

@@ -1,6 +1,7 @@
 """Who may do what: API keys from `credentials.yaml`, asked for only when there is such a file, read again when it changes."""
 
 import time
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ from lake.interface.problems import Refused
 LOOK_INTERVAL_S = 0.5
 
 log = structlog.get_logger(__name__)
+
+
+class NoRole(Refused):
+    """A known key that has not the role that is needed."""
+
+    def __init__(self, client_id: str, roles: Sequence[CredentialRole], needed: CredentialRole) -> None:
+        self.client_id = client_id
+        super().__init__(HTTPStatus.FORBIDDEN, f"The key of {client_id!r} has no role {needed!r}; it has {list(roles)}.")
 
 
 class Access:
@@ -40,9 +49,7 @@ class Access:
         if credential is None:
             raise Refused(HTTPStatus.UNAUTHORIZED, "An API key is needed: send it as 'Authorization: Bearer <key>'.")
         if role not in credential.roles:
-            raise Refused(
-                HTTPStatus.FORBIDDEN, f"The key of {credential.id!r} has no role {role!r}; it has {list(credential.roles)}."
-            )
+            raise NoRole(credential.id, credential.roles, role)
         return credential.id
 
     def _read_again(self) -> None:

@@ -29,6 +29,8 @@ class Answer(msgspec.Struct, frozen=True):
         headers = {REQUEST_ID_HEADER: self.request_id, RECEIPT_HEADER: self.receipt}
         if self.status == HTTPStatus.OK:
             return response(self.body, headers)
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            headers["www-authenticate"] = "Bearer"
         if self.retry_after_s is not None:
             headers["retry-after"] = str(self.retry_after_s)
         return Response(self.body.text, status_code=self.status, media_type=MEDIA_TYPE, headers=headers)

@@ -120,7 +120,7 @@ def _rows(lake: str, use_case: str, request_id: str) -> pl.DataFrame:
     table = Table(lake, use_case, PREDICTIONS)
     if not table.exists():
         return pl.DataFrame()
-    named = table.scan().filter(request_id=request_id).sort("seq")
+    named = table.scan().filter(request_id=request_id, purpose="answer").sort("seq")
     made = _made_at(request_id)
     if made is not None:
         near = pl.col("received_at_utc").is_between(made - _CLOCKS_DIFFER, made + _CLOCKS_DIFFER)

@@ -10,7 +10,7 @@ from uuid_utils import uuid7
 from lake.decoder import Rows, event_times_us
 from lake.home import now_us
 from lake.log.privacy import Redactor
-from lake.log.records import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, encode_record
+from lake.log.records import MAXIMUM_RAW_BYTES, Outcome, PredictionRecord, Purpose, encode_record
 from lake.parameters.rules import Rule
 from lake.release.live import Release
 
@@ -41,6 +41,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     attempts: int = 0
     upstream_latency_us: int | None = None
 
+    purpose: Purpose = "answer"
     engine: str | None = None
     outcome: Outcome = "failed"
     status: int = 500
@@ -58,6 +59,8 @@ class Exchange(msgspec.Struct, kw_only=True):
         times = event_times_us(redactor.schema, rows.records, self.received_at_us)
         routing_key_hash = redactor.key_hash(self.routing_key)
         answers = scores if self.answers is None else self.answers
+        if self.purpose == "shadow":
+            answers = None  # nobody was answered
         return [
             encode_record(
                 self._record(
@@ -98,6 +101,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             outcome=self.outcome,
             status=self.status,
             attempts=self.attempts,
+            purpose=self.purpose,
             latency_us=int((time.perf_counter() - self.started) * 1_000_000),
             upstream_latency_us=self.upstream_latency_us,
             trace_id=self.trace_id,

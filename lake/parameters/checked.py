@@ -36,7 +36,9 @@ def _problems(document: Content) -> Iterator[Problem]:
     for name, arm in document.arms.items():
         for url in arm.upstreams:
             if not _is_address(url):
-                yield Problem(path=f"arms.{name}.upstreams", found=repr(url), expected="an address as http://host:port")
+                yield Problem(
+                    path=f"arms.{name}.upstreams", found=repr(url), expected="an address as http://host:port or unix:///path"
+                )
         yield from _mirroring(name, arm)
     yield from _asking(document)
     if document.fallback_arm is not None and document.fallback_arm not in document.arms:
@@ -124,6 +126,8 @@ def _span(path: str, value: float) -> Problem:
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
+        if parts.scheme == "unix":
+            return not parts.netloc and len(parts.path) > 1
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, or too large
         return False

@@ -79,10 +79,13 @@ class Retries(StrictDocument, frozen=True, kw_only=True):
 
 
 class Breaker(StrictDocument, frozen=True, kw_only=True):
-    """After so many failures in a row a replica is left alone for `open_s` seconds, then probed by one request."""
+    """After so many failures in a row a replica is left alone for `open_s` seconds, then probed by one request.
+
+    After each probe that fails it is left alone for twice as long, up to ten seconds.
+    """
 
     failures: int = 5
-    open_s: float = 5.0
+    open_s: float = 0.5
 
 
 class RateLimit(StrictDocument, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """With a credentials file a key of the right role is asked for, and stands by its owner's name in the row."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from lake.credentials import CredentialRole, add_credential
 from lake.documents import write_file
 from lake.home import Home
+from proxy.gateway import STRANGERS_PER_S
 from tests.proxied import NOBODY, labels, logged, parameters, predictions, proxied
+from tests.proxy.test_operation import metrics
 from tests.scenario import USE_CASE, parcel, records_body
 from tests.served import INFER, PREDICT, Approver, Client, eventually
 
@@ -53,7 +56,45 @@ def test_without_a_known_key_nobody_is_let_in(client: Client, home: Home, keys: 
         assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json"), header
         assert answer.headers["www-authenticate"] == "Bearer"
         assert "Authorization: Bearer" in answer.json()["detail"]
+    assert labels(home) == []
+    rows = predictions(home)
+    assert len(rows) == (10 if path in (PREDICT, INFER) else 0)
+    assert {(row.outcome, row.status, row.client_id, row.raw, row.arm) for row in rows} <= {("refused", 401, None, None, None)}
+
+
+def test_strangers_leave_rows_up_to_a_limit_and_are_counted_beyond_it(client: Client, home: Home) -> None:
+    began = time.monotonic()
+    statuses = [client.post(PREDICT, content=records_body(parcel())).status_code for _ in range(300)]
+    elapsed_s = time.monotonic() - began
+
+    assert statuses == [401] * 300
+    assert 10 <= len(predictions(home)) <= STRANGERS_PER_S * (elapsed_s + 11) < 300  # ten seconds are saved
+    assert metrics(client)["trainserve_proxy_requests_not_logged_total", "401"] == 300 - len(predictions(home))
+
+
+def test_who_has_not_the_role_leaves_a_row_with_the_name_of_the_key(client: Client, home: Home, keys: dict[str, str]) -> None:
+    answer = client.post(PREDICT, content=b"{", headers={"authorization": f"Bearer {keys['labeller']}"})
+
+    [row] = predictions(home)
+    assert row.request_id == answer.json()["request_id"] == answer.headers["trainserve-request-id"]
+    assert (row.outcome, row.status, row.client_id, row.raw) == ("refused", 403, "the labeller", None)
+
+
+def test_a_body_that_is_too_long_leaves_a_row(client: Client, home: Home, keys: dict[str, str]) -> None:
+    answer = client.post(PREDICT, content=b" " * 10_000_001, headers={"authorization": f"Bearer {keys['client']}"})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    [row] = predictions(home)
+    assert (row.outcome, row.status, row.client_id, row.raw) == ("refused", 413, "the client", None)
+
+
+def test_a_model_that_is_not_here_leaves_no_row_and_is_counted(client: Client, home: Home, keys: dict[str, str]) -> None:
+    known = {"authorization": f"Bearer {keys['client']}"}
+    answers = [client.post("/models/other/predict", content=b"{}", headers=headers) for headers in ({}, known)]
+
+    assert [answer.status_code for answer in answers] == [401, 404], "who has no key is not told which models are here"
     assert logged(home) == []
+    assert [metrics(client)["trainserve_proxy_requests_not_logged_total", status] for status in ("401", "404")] == [1, 1]
 
 
 def test_the_schemes_name_may_be_written_small(client: Client, keys: dict[str, str]) -> None:
