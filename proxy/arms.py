@@ -25,6 +25,7 @@ from proxy.watch import Watch
 PATIENCE_S = 2.0
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.2
+_LAST_PART = 0.1  # of the timeout: with less of it left a predictor is not asked again
 _LEAST_S = 0.005  # with less time left no other arm is asked
 
 FindRoute = Callable[[], Route]
@@ -94,7 +95,7 @@ class Arms:
                 return await self._ask_once(exchange, inquiry, find_route, resilience, deadline)
             except _Swapping as swapping:
                 paused = time.perf_counter() + pause_s
-                if paused > began + PATIENCE_S or paused > deadline:
+                if paused > min(began + PATIENCE_S, deadline - resilience.timeout_s * _LAST_PART):
                     raise self._given_up(exchange, swapping) from swapping
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

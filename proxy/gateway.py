@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
-from litestar.exceptions import HTTPException
 
 from lake.decoder import Decoder, Rows
 from lake.errors import NotFound, TrainServeError
@@ -15,7 +14,7 @@ from lake.interface.bodies import Question
 from lake.interface.labels import LabelsAccepted, label_records
 from lake.interface.logged import Answer, AnswerLog
 from lake.interface.messages import Encoded, InterfaceName
-from lake.interface.problems import Refused, problem_document
+from lake.interface.problems import Refused
 from lake.interface.trace import Trace
 from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
@@ -98,13 +97,13 @@ class Gateway:
             self._shadows.mirror(exchange, made.asked, rows)
         return answer
 
-    async def refuse(self, use_case: str, error: Refused | HTTPException, client_id: str | None) -> Answer:
+    async def refuse(self, use_case: str, error: Refused, client_id: str | None) -> Answer:
         """The problem that answers a request for predictions which was refused before it was read; a row as well.
 
         Raises the error itself where there is no row: for a use case that is not here, and for strangers beyond a few a
         second. Raises SpoolUnavailable.
         """
-        status = int(problem_document(error).status)
+        status = int(error.status)
         if use_case not in self._watch.use_cases or (status == HTTPStatus.UNAUTHORIZED and not self._may_leave_a_row()):
             self._metrics.not_logged.labels(status).inc()
             raise error

@@ -23,7 +23,7 @@ from lake.interface.messages import (
     ModelMetadata,
     PredictResponse,
 )
-from lake.interface.problems import Refused
+from lake.interface.problems import Refused, too_large
 from lake.interface.trace import trace_of
 from lake.interface.worker import Worker
 from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
@@ -59,8 +59,10 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         try:
             known["client_id"] = client_id = access.client_id(request, "client")
             question = read_question(interface, name, await request.body(), request.headers, version)
-        except (Refused, RequestEntityTooLarge) as refusal:
+        except Refused as refusal:
             return await gateway.refuse(name, refusal, client_id)
+        except RequestEntityTooLarge:
+            return await gateway.refuse(name, too_large(request), client_id)
         return await gateway.answer(
             question,
             routing_key=request.headers.get(ROUTING_KEY_HEADER),

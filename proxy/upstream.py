@@ -22,6 +22,8 @@ from proxy.resilience import Resilience
 
 _PATHS: dict[InterfaceName, str] = {"predict": "/models/{}/predict", "infer": "/v2/models/{}/infer"}
 _NOBODY = Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The model could not be reached; try again shortly.")
+# The part of the time left that an attempt takes at most while another replica could still be asked.
+_OF_AN_ATTEMPT, _OF_A_PROBE = 0.75, 0.5
 _LEAST_S = 0.001  # with less time left, no other attempt is worth its while
 
 
@@ -103,6 +105,8 @@ class Upstreams:
             if replica is None or (tried and (left_s < _LEAST_S or not self._takes_retry(inquiry.use_case, arm, replicas))):
                 break
             tried.append(replica)
+            if replicas.choose(now, tried) is not None:  # one that hangs leaves time for another
+                left_s *= _OF_A_PROBE if replica.circuit.state(now) != "closed" else _OF_AN_ATTEMPT
             last = await _attempt(replica, inquiry, resilience, left_s)
             if isinstance(last, UpstreamAnswer) and last.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 break

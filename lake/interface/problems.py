@@ -100,10 +100,15 @@ def _handle_known(_request: Request[Any, Any, Any], error: Exception) -> Respons
     return problem_response(document, headers)
 
 
-def _handle_too_large(request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
+def too_large(request: Request[Any, Any, Any]) -> Refused:
+    """That the body of a request is larger than it may be."""
     limit = request.route_handler.resolve_request_max_body_size()
     detail = f"The body is larger than the {limit:,} bytes that one request may have: send fewer rows at once."
-    return problem_response(problem_document(Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)))
+    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
+def _handle_too_large(request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
+    return problem_response(problem_document(too_large(request)))
 
 
 def _handle_nesting(_request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
