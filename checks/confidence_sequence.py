@@ -14,7 +14,7 @@ def sequence_factor(observations: npt.ArrayLike, alpha: float, tuned_for: float 
 
     It is narrowest, for what can be had, after `tuned_for` observations.
     """
-    tuning = (-2 * np.log(alpha) + np.log(-2 * np.log(alpha)) + 1) / tuned_for
+    tuning = (-2 * np.log(alpha) + np.log(-2 * np.log(alpha) + 1)) / tuned_for
     spread = np.asarray(observations, dtype=float) * tuning
     factor: Floats = np.sqrt(2 * (spread + 1) / spread * np.log(np.sqrt(spread + 1) / alpha))
     return factor

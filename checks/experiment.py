@@ -163,9 +163,7 @@ def _slice(name: str, estimate: Estimate, alpha: float) -> SliceComparison:
     return SliceComparison(name=name, difference=estimate.difference, low=low, high=high, n=estimate.challenger_n)
 
 
-def _loss_guardrails(
-    estimate: Estimate, worst: SliceComparison | None, plan: ExperimentPlan, alpha: float
-) -> list[Guardrail]:
+def _loss_guardrails(estimate: Estimate, worst: SliceComparison | None, plan: ExperimentPlan, alpha: float) -> list[Guardrail]:
     low = estimate.difference - _always(estimate, alpha)
     harms = [Guardrail(name="loss", observed=estimate.difference, low=low, limit=plan.margin, n=estimate.challenger_n)]
     if worst is not None and plan.greatest_slice_increase is not None:
@@ -180,7 +178,10 @@ def _invalid(evidence: Evidence, plan: ExperimentPlan, shown: Comparison) -> tup
         return "invalid", f"the planned shares are not known, so nothing shows that requests were randomised ({do})"
     if shown.sample_ratio_probability is not None and shown.sample_ratio_probability < UNEVEN:
         arms = (f"{one.units} units on shares {tuple(round(share, 4) for share in one.shares)}" for one in evidence.assignments)
-        return "invalid", f"the arms did not get their planned shares ({'; '.join(arms)}; p below {UNEVEN}), so they do not compare"
+        return (
+            "invalid",
+            f"the arms did not get their planned shares ({'; '.join(arms)}; p below {UNEVEN}), so they do not compare",
+        )
     if shown.missing_share > plan.greatest_missing_share:
         what = "requests have no answer of the shadow" if evidence.design == "shadow" else "days have answers of one arm alone"
         allowed = f"{plan.greatest_missing_share:.0%} allowed"
@@ -200,22 +201,32 @@ def _harmful(shown: Comparison) -> tuple[Outcome, str] | None:
 
 
 def _judged(evidence: Evidence, plan: ExperimentPlan, estimate: Estimate | None, shown: Comparison) -> tuple[Outcome, str]:
-    days = 0 if estimate is None else estimate.days
-    over = evidence.ended or (estimate is not None and estimate.elapsed >= (plan.longest_days or np.inf))
+    elapsed, days = (0, 0) if estimate is None else (estimate.elapsed, estimate.days)
+    over = plan.longest_days is not None and elapsed >= plan.longest_days
     if estimate is None or days < plan.fewest_days:
         few = f"{days} days with labelled answers of both arms are too few to decide, {plan.fewest_days} are needed"
-        return ("invalid", f"it ended too early: {few}") if over else ("keep running", few)
-    if shown.high is not None and shown.high < plan.margin:
-        return "go", "the challenger is better" if plan.margin <= 0 else f"the challenger is not worse by {plan.margin:g}"
-    if shown.low is not None and shown.low > plan.margin:
-        return "no-go", "the challenger is worse" if plan.margin >= 0 else f"the challenger is not better by {-plan.margin:g}"
-    if plan.longest_days is not None and estimate.elapsed >= plan.longest_days:
+        return ("invalid", f"it ended too early: {few}") if over or evidence.ended else ("keep running", few)
+    decided = _decided(plan, shown)
+    if decided is not None:
+        return decided
+    if over:
         return "no-go", f"the longest duration is over, on {shown.ends_on}, and the challenger was not shown to be good enough"
     if evidence.ended:
         return "no-go", f"the challenger is asked no more since {estimate.last}, and was not shown to be good enough"
     if _is_futile(estimate, plan, evidence.design):
         return "no-go", f"futile by {shown.ends_on}: even at the best that can be hoped for it will hardly be decided by then"
     return "keep running", "neither is better for sure" if plan.margin == 0 else "the margin is neither kept nor missed for sure"
+
+
+def _decided(plan: ExperimentPlan, shown: Comparison) -> tuple[Outcome, str] | None:
+    """What the interval says, where it is wholly on one side of the margin."""
+    if shown.low is None or shown.high is None:
+        return None
+    if shown.high < plan.margin:
+        return "go", "the challenger is better" if plan.margin <= 0 else f"the challenger is not worse by {plan.margin:g}"
+    if shown.low > plan.margin:
+        return "no-go", "the challenger is worse" if plan.margin >= 0 else f"the challenger is not better by {-plan.margin:g}"
+    return None
 
 
 def _is_futile(estimate: Estimate, plan: ExperimentPlan, design: Design) -> bool:

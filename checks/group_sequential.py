@@ -35,22 +35,13 @@ def boundaries(fractions: tuple[float, ...], alpha: float) -> tuple[float, ...]:
     One-sided: a boundary on either side with half of `alpha` each makes a two-sided test. A look that is left out only makes
     a wrong decision rarer.
     """
-    from scipy.optimize import brentq
-    from scipy.special import ndtr
-
     to_spend = np.diff(spent(np.array(fractions), alpha), prepend=0.0)
     found: list[float] = []
     nodes, mass, before = np.zeros(1), np.ones(1), 0.0
     for fraction, chance in zip(fractions, to_spend, strict=True):
-        step, root = np.sqrt(fraction - before), np.sqrt(fraction)
-
-        def excess(boundary: float, nodes: Floats = nodes, mass: Floats = mass, root: float = root, step: float = step) -> float:
-            return float(mass @ ndtr((nodes - boundary * root) / step))
-
-        reachable = excess(0.0) > chance > excess(FURTHEST)
-        boundary = float(brentq(lambda one: excess(one) - chance, 0.0, FURTHEST, xtol=1e-10)) if reachable else FURTHEST
-        found.append(boundary)
-        nodes, mass = _carried_on(nodes, mass, step, _LOWEST * root, boundary * root)
+        step, root = float(np.sqrt(fraction - before)), float(np.sqrt(fraction))
+        found.append(_boundary(nodes, mass, step, root, float(chance)))
+        nodes, mass = _carried_on(nodes, mass, step, _LOWEST * root, found[-1] * root)
         before = fraction
     return tuple(found)
 
@@ -73,6 +64,19 @@ def conditional_power(estimate: float, effect: float, fraction: float, boundary:
     return float(ndtr((estimate * np.sqrt(fraction) + effect * left - boundary) / np.sqrt(left)))
 
 
+def _boundary(nodes: Floats, mass: Floats, step: float, root: float, chance: float) -> float:
+    """What the next look exceeds with this chance."""
+    from scipy.optimize import brentq
+    from scipy.special import ndtr
+
+    def excess(boundary: float) -> float:
+        return float(mass @ ndtr((nodes - boundary * root) / step)) - chance
+
+    if not excess(0.0) > 0 > excess(FURTHEST):
+        return FURTHEST
+    return float(brentq(excess, 0.0, FURTHEST, xtol=1e-10))
+
+
 def _carried_on(nodes: Floats, mass: Floats, step: float, low: float, high: float) -> tuple[Floats, Floats]:
     """Where the motion stands after another step, given that it is between the two: nodes, and the mass at each."""
     high = min(high, -low)
@@ -86,5 +90,3 @@ def _carried_on(nodes: Floats, mass: Floats, step: float, low: float, high: floa
 def _quadrature(number: int) -> tuple[Floats, Floats]:
     places, weights = np.polynomial.legendre.leggauss(number)
     return places, weights
-
-

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from checks.experiment_plan import ExperimentPlan
 from checks.release_standard import Gate
 from lake.documents import StrictDocument
 from lake.errors import SettingError
@@ -56,6 +57,10 @@ class Candidate(StrictDocument, frozen=True, kw_only=True):
     revision: int = 0
 
 
+# The plan of every experiment whose arm has none of its own.
+ANY_ARM = "default"
+
+
 class Monitoring(StrictDocument, frozen=True, kw_only=True):
     """Limits of the monitoring checks."""
 
@@ -63,7 +68,6 @@ class Monitoring(StrictDocument, frozen=True, kw_only=True):
     volume_deviations: float = 5.0
     calibration_z: float = 4.0
     drift_false_alarm_rate: float = 0.01
-    experiment_metric: str = "log_loss"
 
 
 class Invariance(StrictDocument, frozen=True, kw_only=True):
@@ -128,6 +132,8 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
     Evidence is given by `slices` (fields) and by `period`. `forbidden` names fields or columns of the source that are
     known only after the prediction: no model may use them. `next_review` is a day, as 2014-01-01.
 
+    `experiments` has the plan of each challenger's or shadow's experiment, by the name of its arm; `default` is that of others.
+
     `engine` says what answers: the `fastest` that was proven to give the trained model's bits, or that model's own library,
     the `reference`.
     """
@@ -155,6 +161,7 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
     risk_tier: RiskTier = "low"
     next_review: str | None = None
     monitoring: Monitoring = Monitoring()
+    experiments: dict[str, ExperimentPlan] = msgspec.field(default_factory=dict)
     retention: Retention = Retention()
 
     def __post_init__(self) -> None:
@@ -177,6 +184,10 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
                 raise SettingError(f"a name of a candidate or gate of {self.name!r}", name, "letters, digits and _, each once")
         if sum(candidate.baseline for candidate in self.candidates) != 1:
             raise SettingError(f"candidates of {self.name!r}", names, "exactly one with baseline: true")
+
+    def experiment_plan(self, arm: str) -> ExperimentPlan:
+        """What is laid down for the experiment of this arm."""
+        return self.experiments.get(arm) or self.experiments.get(ANY_ARM) or ExperimentPlan()
 
     @property
     def used(self) -> tuple[str, ...]:
