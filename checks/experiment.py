@@ -21,7 +21,7 @@ from checks.guardrails import Guardrail, Span, traffic_guardrails
 from checks.paired_days import PART_OF_ALPHA
 from checks.sample_ratio import Assignment, sample_ratio_probability
 
-UNEVEN = 0.001
+UNEVEN = 0.01
 _GUARDRAILS = 3
 _OPTIMISTIC = 1.645
 

@@ -62,11 +62,14 @@ ANY_ARM = "default"
 
 
 class Monitoring(StrictDocument, frozen=True, kw_only=True):
-    """Limits of the monitoring checks."""
+    """Limits of the monitoring checks.
+
+    `false_alarms_in_a_year` bounds how often calibration or skill of one arm raise an alarm in a year without cause.
+    """
 
     fewest_rows: int = 200
     volume_deviations: float = 5.0
-    calibration_z: float = 4.0
+    false_alarms_in_a_year: float = 0.2
     drift_false_alarm_rate: float = 0.01
 
 

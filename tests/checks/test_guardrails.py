@@ -25,15 +25,19 @@ def spans(number: int, failing: float, slow: float, seed: int = 1, bursts: float
     ]
 
 
-@pytest.mark.parametrize("bursts", [1.0, 0.05])
-def test_a_challenger_that_does_just_what_is_allowed_is_hardly_ever_stopped_though_one_looks_every_hour(bursts: float) -> None:
+def stopped_without_harm(bursts: float) -> float:
+    """The share of challengers, doing just what is allowed for two days, that are stopped by one of the looks of every hour."""
     stopped = 0
     for seed in range(200):
         found = spans(576, failing=0.02, slow=0.05, seed=seed, bursts=bursts)
         looks = [traffic_guardrails(found[:look], 0.01, 0.05) for look in range(12, 577, 12)]
         stopped += any(guardrail.crossed for look in looks for guardrail in look)
+    return stopped / 200
 
-    assert stopped / 200 <= 0.05
+
+@pytest.mark.parametrize("bursts", [1.0, 0.05])
+def test_a_challenger_that_does_just_what_is_allowed_is_hardly_ever_stopped_though_one_looks_every_hour(bursts: float) -> None:
+    assert stopped_without_harm(bursts) <= 0.05
 
 
 @pytest.mark.parametrize(("failing", "slow", "name"), [(0.15, 0.02, "failed requests"), (0.01, 0.3, "slow answers")])

@@ -63,17 +63,21 @@ def test_so_it_is_for_every_pair_of_models_whether_or_not_blocks_change_arms(lon
     assert max(share for (_, _, swapped), share in wrong.items() if swapped) <= ALLOWED / 2
 
 
-@pytest.mark.parametrize("longest", [28, 56, 84, 182])
-def test_looking_daily_keeps_nine_tenths_of_the_power_of_one_look_at_the_end(longest: int) -> None:
+def power_of_one_look(longest: int) -> tuple[float, float]:
+    """The power of one look at the end, and of daily looks, for an effect of four standard errors at the end."""
     plan, weight = ExperimentPlan(longest_days=longest), np.ones(longest)
     better = np.random.default_rng(2).normal(size=(4_000, longest)) - 4.0 / np.sqrt(longest)
-
     once = paired_looks(better, weight)
     factor = with_freedom(norm.isf(plan.alpha * PART_OF_ALPHA / 2), once.freedom[:, -1])
-    power_of_one_look = float((once.estimate[:, -1] + factor * once.error[:, -1] < 0).mean())
+    return float((once.estimate[:, -1] + factor * once.error[:, -1] < 0).mean()), wrong_gos(better, weight, plan)
 
-    assert power_of_one_look > 0.7
-    assert wrong_gos(better, weight, plan) >= 0.9 * power_of_one_look
+
+@pytest.mark.parametrize("longest", [28, 56, 84, 182])
+def test_looking_daily_keeps_nine_tenths_of_the_power_of_one_look_at_the_end(longest: int) -> None:
+    once, daily = power_of_one_look(longest)
+
+    assert once > 0.7
+    assert daily >= 0.9 * once
 
 
 def test_the_error_is_that_of_days_when_days_are_alone_and_larger_when_they_go_together() -> None:
