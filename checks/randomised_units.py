@@ -43,5 +43,5 @@ def unit_difference(unit: Codes, day: Codes, challenger: npt.NDArray[np.bool_], 
 def _clustered(influence: Floats, cluster: Codes) -> float:
     """The variance of the sum of influences when those of one cluster go together."""
     totals = np.bincount(cluster, influence)
-    number = np.count_nonzero(np.bincount(cluster))
+    number = int(np.count_nonzero(np.bincount(cluster)))
     return float(totals @ totals) * number / max(number - 1, 1)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("peers.json")
-SHARES = ([[900, 1100], [0.5, 0.5]], [[7_300, 2_700], [0.7, 0.3]], [[510, 290, 200], [0.5, 0.3, 0.2]], [[1_360, 640], [0.7, 0.3]])
+SHARES: tuple[Any, ...] = ([[900, 1100], [0.5, 0.5]], [[7_300, 2_700], [0.7, 0.3]], [[510, 290, 200], [0.5, 0.3, 0.2]], [[1_360, 640], [0.7, 0.3]])
 CONCENTRATION = 1_000
 # Of champion and challenger: answers, sum of losses, sum of squared losses; then alpha and what the sequence is tuned for.
-MEANS = (
+MEANS: tuple[Any, ...] = (
     [[1_000, 520.0, 330.0], [400, 190.0, 120.0], 0.05, 5_000],
     [[50_000, 24_600.0, 15_900.0], [12_000, 5_700.0, 3_600.0], 0.01, 5_000],
     [[20, 11.0, 8.0], [15, 8.1, 6.2], 0.1, 28],
@@ -58,7 +58,7 @@ def _ask(peer: str, code: str, *numbers: Any) -> Any:
         python = Path(folder) / "bin" / "python"
         subprocess.run([python, "-m", "pip", "install", "--quiet", *peer.split()], check=True)
         lines = "\n".join(line.removeprefix(" " * 8) for line in code.strip("\n").splitlines())
-        command = [python, "-c", lines, *(json.dumps(one) for one in numbers)]
+        command = [str(python), "-c", lines, *(json.dumps(one) for one in numbers)]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

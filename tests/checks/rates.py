@@ -116,10 +116,10 @@ def experiments() -> Iterator[Row]:
         name = f"longest {longest} days" if longest else "no end, a year"
         yield "shadow", f"wrong go's, {name}, heavy-tailed days", f"{wrong_gos(noise(2_000, days), np.ones(days), plan):.1%}"
         for swapped, how in ((False, "as they are"), (True, "their arms exchanged by a coin")):
-            wrong = [
+            shares = [
                 wrong_gos(*real_null(until, pair, 2_000, days, swapped=swapped), plan) for until in (MAY, JUNE) for pair in PAIRS
             ]
-            shown = f"{np.mean(wrong):.1%}, {np.max(wrong):.1%}"
+            shown = f"{np.mean(shares):.1%}, {np.max(shares):.1%}"
             yield "shadow", f"the same, two-week blocks of real days {how}: mean and worst of six pairs", shown
         if longest is not None:
             once, daily = power_of_one_look(longest)

@@ -62,8 +62,8 @@ def look(lake: LakeResource, use_case: UseCase, log: pl.LazyFrame, pair: Pair) -
     versions = asked.select(pl.col("parameters_version").unique()).collect().to_series().to_list()
     shares = {}
     for version in versions:
-        plan = find_plan(lake.store, use_case.name, version, os.environ)
-        shares[version] = None if plan is None else challenger_share(plan, live, pair.challenger_arm)
+        parameters = find_plan(lake.store, use_case.name, version, os.environ)
+        shares[version] = None if parameters is None else challenger_share(parameters, live, pair.challenger_arm)
     plan, metric = use_case.experiment_plan(pair.challenger_arm), _metric(use_case, pair)
     planned = assignments(asked, shares) if pair.design == "A/B" else []
     known = evidence(asked, pair, use_case.input_schema, metric, use_case.slices, plan.greatest_p95_ratio, planned)
