@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("peers.json")
-SHARES: tuple[Any, ...] = ([[900, 1100], [0.5, 0.5]], [[7_300, 2_700], [0.7, 0.3]], [[510, 290, 200], [0.5, 0.3, 0.2]], [[1_360, 640], [0.7, 0.3]])
+SHARES: tuple[Any, ...] = (
+    [[900, 1100], [0.5, 0.5]],
+    [[7_300, 2_700], [0.7, 0.3]],
+    [[510, 290, 200], [0.5, 0.3, 0.2]],
+    [[1_360, 640], [0.7, 0.3]],
+)
 CONCENTRATION = 1_000
 # Of champion and challenger: answers, sum of losses, sum of squared losses; then alpha and what the sequence is tuned for.
 MEANS: tuple[Any, ...] = (

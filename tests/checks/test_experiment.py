@@ -14,7 +14,6 @@ from checks.group_sequential import daily_boundaries
 from checks.guardrails import Span
 from checks.randomised_units import unit_difference
 from checks.sample_ratio import Assignment
-from lake.errors import SettingError
 from tests.checks.paired import bounds, shadow_answers
 
 FIRST = date(2013, 7, 1)
@@ -286,17 +285,3 @@ def test_a_shadow_that_answered_too_few_of_the_requests_is_invalid() -> None:
 
     assert found.verdict == "invalid"
     assert "25% of requests have no answer of the shadow" in found.reason
-
-
-@pytest.mark.parametrize(
-    ("wrong", "expected"),
-    [
-        ({"fewest_days": 6}, "a whole week"),
-        ({"longest_days": 13}, "14 or more"),
-        ({"alpha": 0.0}, "between 0 and 0.5"),
-        ({"greatest_p95_ratio": 1.0}, "above 1"),
-    ],
-)
-def test_a_plan_that_cannot_be_kept_is_refused(wrong: dict[str, Any], expected: str) -> None:
-    with pytest.raises(SettingError, match=expected):
-        ExperimentPlan(**wrong)
