@@ -1,46 +1,90 @@
-"""Whether answers are calibrated: as much happens as was predicted, over whole days."""
+"""Whether answers are calibrated: as much happens as was predicted, day after day."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from checks.days import FEWEST_DAYS, LabelledDay, counts, standard_error_of_total
+from checks.days import FEWEST_DAYS, Floats, LabelledDay, counts, total_with_interval
+from checks.shift import Shift, evidence, shifts_of, usual_variance
 from checks.verdict import Verdict
 
 NEGLIGIBLE_RATIO = 0.05
+# So long an alarm stands, and then while these last days alone are still off the same way.
+STANDING_DAYS = 28
 
 
-def answers_are_calibrated(days: Sequence[LabelledDay], z_limit: float, fewest_rows: int) -> Verdict:
-    """Whether predicted over observed is 1, within what days of this kind scatter.
+def answers_are_calibrated(
+    days: Sequence[LabelledDay], training: Sequence[float], alarms_in_a_year: float, fewest_rows: int
+) -> Verdict:
+    """Whether no alarm stands, by a detector that may be asked every day.
 
-    The daily differences of predicted and observed counts are summed, and the sum divided by its standard error over
-    days that may go together. With few days that quotient follows Student's distribution; it is given as the z of the
-    same probability. A ratio within 5 % of 1 passes whatever its z: with enough rows every model is a little off.
+    `days` are those of one package whose answers nothing has changed since, in order, best from its holdout on: what the
+    evaluation saw is evidence too. `training` is what was observed on each day of training, as a share (or as a value, of a
+    regression); it says how much days scatter until the package's own days do. Without it the first four weeks do.
+
+    Of a share the difference of a day is taken in log odds, as what moves all its rows alike would. A ratio of predicted over
+    observed within 5 % of 1, since when it seems to be so, is no alarm however sure it is: with enough rows every model is a
+    little off.
     """
-    n = counts(days)
-    rows = int(n.sum())
-    if len(days) < FEWEST_DAYS or rows < fewest_rows:
+    rows = int(counts(days).sum())
+    moved, usual = daily_differences(days, training)
+    if not np.isfinite(usual):
+        usual = usual_variance(moved[:STANDING_DAYS])
+    known = bool(len(moved)) and np.isfinite(usual) and usual > 0
+    found = evidence(moved, usual, alarms_in_a_year) if known else None
+    alarms = [one for one in shifts_of(moved, usual, alarms_in_a_year) if _stands(one, days)] if known else []
+    lasting = [alarm for alarm in alarms if abs(_ratio(days[alarm.since :]) - 1) > NEGLIGIBLE_RATIO]
+    recent = days[-STANDING_DAYS:]
+    seen = f"predicted over observed is {_ratio(recent):.3f} over the last {len(recent)} days" if recent else ""
+    over = f"over {len(days)} days with {rows:,} labelled answers"
+    if found is None or (not lasting and (len(days) < FEWEST_DAYS or rows < fewest_rows)):
         reason = f"{len(days)} days with {rows:,} labelled answers are too few to judge: {FEWEST_DAYS} days and {fewest_rows:,}"
-        return Verdict(passed=False, reason=reason, limit=z_limit, rows=rows)
-    predicted = n * np.array([day.predicted for day in days])
-    observed = n * np.array([day.observed for day in days])
-    if observed.sum() == 0:
-        reason = f"nothing of what is predicted was observed in {rows:,} labelled answers; {predicted.sum():,.1f} were predicted"
-        return Verdict(passed=False, reason=reason, limit=z_limit, rows=rows)
-    ratio = float(predicted.sum() / observed.sum())
-    z = _normal_z(float((predicted - observed).sum()), standard_error_of_total(predicted - observed), len(days))
-    passed = abs(z) <= z_limit or abs(ratio - 1) <= NEGLIGIBLE_RATIO
+        return Verdict(passed=False, reason=reason, limit=1.0, rows=rows)
+    observed = float(max(found.up[-STANDING_DAYS:].max(), found.down[-STANDING_DAYS:].max()))
+    if not lasting:
+        reason = (
+            f"{seen}; nothing shows that it moved from 1 by more than days do, or by more than {NEGLIGIBLE_RATIO:.0%}; {over}"
+        )
+        return Verdict(passed=True, reason=reason, observed=observed, limit=1.0, rows=rows)
+    newest = lasting[-1]
+    since, ratio = days[newest.since].day, _ratio(days[newest.since :])
+    what, found_on = "more" if newest.up else "less", days[newest.found].day
     reason = (
-        f"predicted over observed is {ratio:.3f} over {len(days)} days, {abs(z):.1f} standard errors from 1 "
-        f"({z_limit:g} allowed, or a ratio within {NEGLIGIBLE_RATIO:.0%} of 1), over {rows:,} labelled answers"
+        f"since {since} {what} happens than is predicted: predicted over observed is {ratio:.3f}, seen on {found_on} "
+        f"by a test that raises {alarms_in_a_year:g} false alarms a year at most; {seen}; {over}"
     )
-    return Verdict(passed=passed, reason=reason, observed=z, limit=z_limit, rows=rows)
+    return Verdict(passed=False, reason=reason, observed=observed, limit=1.0, rows=rows, remedy="recalibrate")
 
 
-def _normal_z(total: float, error: float, days: int) -> float:
-    from scipy.special import ndtri, stdtr
+def daily_differences(days: Sequence[LabelledDay], training: Sequence[float]) -> tuple[Floats, float]:
+    """What happened on each day less what was predicted, and how much that usually scatters, both in the same unit.
 
-    if error == 0:
-        return 0.0 if total == 0 else float(np.sign(total) * np.inf)
-    tail = float(stdtr(days - 1, -abs(total / error)))
-    return float(-np.sign(total) * ndtri(tail))
+    A day with less than half the usual rows counts for less, since it scatters for that alone.
+    """
+    predicted, observed, rates = (
+        np.array(values, dtype=np.float64)
+        for values in ([day.predicted for day in days], [day.observed for day in days], list(training))
+    )
+    n = counts(days)
+    weight = np.array([min(1.0, 2 * n[position] / np.median(n[: position + 1])) for position in range(len(n))])
+    if any(not 0 <= rate <= 1 for rate in (*rates, *predicted, *observed)):
+        return weight * (observed - predicted), usual_variance(rates)
+    shares = np.clip(predicted, 0.5 / np.maximum(n, 1), 1 - 0.5 / np.maximum(n, 1))
+    base = float(rates.mean()) if len(rates) else 0.5
+    return weight * (observed - predicted) / (shares * (1 - shares)), usual_variance(rates) / max(base * (1 - base), 1e-9) ** 2
+
+
+def _stands(alarm: Shift, days: Sequence[LabelledDay]) -> bool:
+    """Whether an alarm is of the last four weeks, or the last four weeks have been off its way on every day since then."""
+    less = counts(days) * np.array([day.observed - day.predicted for day in days])
+    for last in range(alarm.found + STANDING_DAYS, len(days)):
+        _, low, high = total_with_interval(less[last + 1 - STANDING_DAYS : last + 1])
+        if not (low > 0 if alarm.up else high < 0):
+            return False
+    return True
+
+
+def _ratio(days: Sequence[LabelledDay]) -> float:
+    n = counts(days)
+    observed = float(n @ [day.observed for day in days])
+    return float(n @ [day.predicted for day in days]) / observed if observed else float("inf")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 FEWEST_DAYS = 7
-_MATURE_SHARE = 0.75
+MATURE_SHARE = 0.75
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def matured(days: Sequence[LabelledDay]) -> list[LabelledDay]:
     if not days:
         return []
     usual = float(np.median([day.labelled_share for day in days]))
-    return sorted((day for day in days if day.labelled_share >= _MATURE_SHARE * usual and day.n), key=lambda day: day.day)
+    return sorted((day for day in days if day.labelled_share >= MATURE_SHARE * usual and day.n), key=lambda day: day.day)
 
 
 def counts(days: Sequence[LabelledDay]) -> Floats:

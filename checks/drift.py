@@ -1,7 +1,8 @@
 """Whether inputs look like those of training: the population stability index against its own null.
 
 On unchanged data the index depends on how many rows and bins there are, and on how much one day differs from the next
-anyway. So its limit is not a rule of thumb but what days drawn from training reach themselves.
+anyway; and neighbouring days share their weather and their season. So its limit is not a rule of thumb but what weeks drawn from
+training reach themselves.
 """
 
 from collections.abc import Sequence
@@ -17,12 +18,13 @@ JUDGED_DAYS = 7
 _PRIOR = 0.5
 _DRAWS = 1_000
 _GRID = 1.25
+_FEWEST_WEEKS = 4
 
 Counts = npt.NDArray[np.int64]
 
 
 class FeatureDay(msgspec.Struct, frozen=True, kw_only=True):
-    """One feature on one day: its index against training, and the largest that a day of training would reach."""
+    """One feature on one day: its index against training, and what those of a week of training would reach on average."""
 
     feature: str
     day: date
@@ -43,15 +45,27 @@ def stability_index(reference: Counts, observed: Counts) -> npt.NDArray[np.float
 
 
 def index_limit(training_days: Counts, n: int, false_alarm_rate: float, seed: int = 0) -> float:
-    """The index that `n` rows of one day drawn from training exceed with this probability.
+    """What the mean index of the seven days of a week of training exceeds with this probability, at `n` rows a day.
 
-    `training_days` has shape (days, bins). Each draw takes a day of training and `n` rows at random from it, so that
-    the limit allows for both: few rows scatter, and days differ.
+    `training_days` has shape (days, bins), in the order of the days. Each draw takes a week of training and `n` rows at random
+    from each of its days, so that the limit allows for both: few rows scatter, and weeks differ. Training has few weeks, and the
+    furthest of them is no limit for years: so the logarithms of what was drawn are taken for normal, known from so many weeks.
     """
+    from scipy.special import stdtrit
+
     generator = np.random.default_rng(seed)
     shares = _day_shares(training_days)
-    drawn = generator.multinomial(n, shares[generator.integers(0, len(shares), size=_DRAWS)])
-    return float(np.quantile(stability_index(training_days.sum(axis=0), drawn), 1 - false_alarm_rate))
+    run = min(JUDGED_DAYS, len(shares))
+    first = generator.integers(0, len(shares) - run + 1, size=(_DRAWS, 1))
+    drawn = generator.multinomial(n, shares[first + np.arange(run)])
+    index = stability_index(training_days.sum(axis=0), drawn).mean(axis=-1)
+    furthest = float(np.quantile(index, 1 - false_alarm_rate))
+    weeks = len(shares) // run
+    if weeks < _FEWEST_WEEKS or not (index > 0).all():
+        return furthest
+    logs = np.log(index)
+    beyond = float(stdtrit(weeks - 1, 1 - false_alarm_rate)) * np.sqrt(1 + 1 / weeks)
+    return max(furthest, float(np.exp(logs.mean() + beyond * logs.std())))
 
 
 def _day_shares(training_days: Counts) -> npt.NDArray[np.float64]:
@@ -94,7 +108,7 @@ def inputs_look_like_training(days: Sequence[FeatureDay], fewest_rows: int) -> V
     worst = max(ratios, key=lambda feature: ratios[feature])
     named = ", ".join(f"{feature} ({ratios[feature]:.2f} times)" for feature in drifted[:5])
     reason = (
-        f"{len(drifted)} of {len(features)} features are further from training than a day of training is"
+        f"{len(drifted)} of {len(features)} features are further from training than a week of training is"
         + (f": {named}" if drifted else f"; nearest to its limit is {worst} at {ratios[worst]:.2f} of it")
         + f", over {rows:,} answers"
     )

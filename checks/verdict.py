@@ -1,13 +1,18 @@
 """The verdict of a check: a yes or no, with what was seen, what was allowed, and over how many rows."""
 
+from typing import Literal
+
 import msgspec
+
+# What a failed check asks of people. Recalibrating shifts answers by a parameter; a model that was fine before is rolled back to.
+Remedy = Literal["recalibrate", "retrain", "roll back", "fix the source", "nothing"]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a pure decision returns; a decorator reports it.
 
     `reason` is one plain sentence. `observed` and `limit` are None where there was nothing to observe, and then
-    `passed` is False: missing evidence is not good evidence.
+    `passed` is False: missing evidence is not good evidence. `remedy` is what to do; None where the check cannot tell.
     """
 
     passed: bool
@@ -15,3 +20,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     observed: float | None = None
     limit: float | None = None
     rows: int = 0
+    remedy: Remedy | None = None

@@ -86,6 +86,27 @@ EXPERIMENT_SCHEMA = pl.Schema(
         "champion_n": pl.Int64(),
         "challenger_n": pl.Int64(),
         "days": pl.Int64(),
+        "challenger_arm": pl.String(),
+        "design": pl.String(),  # A/B, shadow
+        "method": pl.String(),  # group-sequential, confidence sequence
+        "ends_on": pl.Date(),  # null: no longest duration was declared
+        "futile_by": pl.Date(),  # null: it may still be decided in time
+        "sample_ratio_probability": pl.Float64(),
+        "missing_share": pl.Float64(),
+        "guardrails": pl.List(
+            pl.Struct(
+                {
+                    "name": pl.String(),
+                    "observed": pl.Float64(),
+                    "low": pl.Float64(),
+                    "limit": pl.Float64(),
+                    "n": pl.Int64(),
+                }
+            )
+        ),
+        "worst_slice": pl.Struct(
+            {"name": pl.String(), "difference": pl.Float64(), "low": pl.Float64(), "high": pl.Float64(), "n": pl.Int64()}
+        ),
     }
 )
 

@@ -41,7 +41,8 @@ def attributes_model() -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(UseCase):
         accepted = Annotated[Any, BeforeValidator(partial(_read, field.name, field.type))]
-        fields[field.name] = (accepted, ... if field.required else field.default)
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        fields[field.name] = (accepted, ... if field.required else default)
     return create_model("UseCaseAttributes", __base__=_Attributes, __doc__=UseCase.__doc__, **fields)
 
 

@@ -1,50 +1,47 @@
-"""From the log to an experiment: who is compared, their labelled losses, and how requests were meant to be shared out."""
+"""From the log to an experiment: who is compared, what each answered, and what a look at it comes to."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
-from itertools import pairwise
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import msgspec
 import polars as pl
 
-from checks.experiment import Comparison
+from checks.compared_losses import Design
+from checks.experiment import Comparison, Evidence
+from checks.guardrails import Span
 from checks.sample_ratio import Assignment
-from lake.documents import DocumentStore
 from lake.errors import SettingError
 from lake.input_schema import InputSchema
-from lake.parameters import Parameters, find_parameters, parameters_from_environment
-from lake.parameters.shares import share_of
-from lake.release.live import Live
 from lake.tables import EXPERIMENT, EXPERIMENT_SCHEMA, conform
 from trainserve_assets.logged import answered, known_since, loss_name, with_losses
 
+SPAN = "5m"
 _RANDOMISED = ("champion", "share")
-_FIRST, _LAST = (moment.replace(tzinfo=timezone.utc) for moment in (datetime.min, datetime.max))  # noqa: DTZ901 - it has its zone
-
-
-class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """A span in which the planned share of a challenger stays; `share` is None where the plan is not known."""
-
-    from_utc: datetime = _FIRST
-    until_utc: datetime = _LAST
-    share: float | None = None
+_P95 = 0.95
+# A challenger that has not been asked for so long beside the champion is not in an experiment any more.
+_ENDED_AFTER = timedelta(days=7)
+_DESIGNS: dict[str, Design] = {"challenger": "A/B", "shadow": "shadow"}
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """The packages of one experiment, and when both were asked: between the later start and the earlier end."""
 
+    design: Design
     champion_digest: str
     challenger_digest: str
     challenger_arm: str
     challenger_seq: int
     from_utc: datetime
     until_utc: datetime
+    ended: bool
 
 
 def pairs(rows: pl.LazyFrame) -> list[Pair]:
-    """The champion that was asked last, against each challenger that was asked while it was."""
+    """The champion that was asked last, against each challenger and shadow that was asked while it was."""
+    asked = (pl.col("purpose") == "answer") & pl.col("role").is_in(["champion", "challenger"])
+    shadowed = (pl.col("purpose") == "shadow") & (pl.col("role") == "shadow")
     spans = (
-        rows.filter(pl.col("role").is_in(["champion", "challenger"]), pl.col("purpose") == "answer")
+        rows.filter(asked | shadowed)
         .group_by("role", "package_digest")
         .agg(
             first=pl.col("received_at_utc").min(),
@@ -56,45 +53,92 @@ def pairs(rows: pl.LazyFrame) -> list[Pair]:
         .collect()
     )
     champions = spans.filter(role="champion").tail(1)
-    challengers = spans.filter(role="challenger").join(champions, how="cross", suffix="_champion")
+    others = spans.filter(pl.col("role") != "champion").join(champions, how="cross", suffix="_champion")
     return [
         Pair(
+            design=_DESIGNS[one["role"]],
             champion_digest=one["package_digest_champion"],
             challenger_digest=one["package_digest"],
             challenger_arm=one["arm"],
             challenger_seq=one["release_seq"],
             from_utc=max(one["first"], one["first_champion"]),
             until_utc=min(one["last"], one["last_champion"]),
+            ended=one["last_champion"] - one["last"] > _ENDED_AFTER,
         )
-        for one in challengers.iter_rows(named=True)
+        for one in others.iter_rows(named=True)
         if max(one["first"], one["first_champion"]) < min(one["last"], one["last_champion"])
     ]
 
 
 def asked_of(rows: pl.LazyFrame, pair: Pair) -> pl.LazyFrame:
-    """The rows of both arms while both were asked, with `unit`, what was randomised, and `challenger`.
+    """The rows of both arms while both were asked, with `unit`, what was randomised or answered by both, and `challenger`.
 
     A row that a rule of the operator's answered, or sent to an arm, was not randomised, nor one that fell back.
     """
-    return rows.filter(
-        pl.col("purpose") == "answer",
-        pl.col("rule").is_null() | pl.col("rule").is_in(_RANDOMISED),
-        pl.col("received_at_utc").is_between(pair.from_utc, pair.until_utc),
-        pl.col("package_digest").is_in([pair.champion_digest, pair.challenger_digest]),
-    ).with_columns(
-        unit=pl.coalesce("routing_key_hash", "request_id"),
-        challenger=pl.col("package_digest") == pair.challenger_digest,
+    randomised = (pl.col("purpose") == "answer") & (pl.col("rule").is_null() | pl.col("rule").is_in(_RANDOMISED))
+    champion = (pl.col("package_digest") == pair.champion_digest) & randomised
+    asked = pl.col("purpose") == "shadow" if pair.design == "shadow" else randomised
+    challenger = (pl.col("package_digest") == pair.challenger_digest) & asked
+    both = pl.format("{}/{}", "request_id", "row")
+    return rows.filter(champion | challenger, pl.col("received_at_utc").is_between(pair.from_utc, pair.until_utc)).with_columns(
+        unit=both if pair.design == "shadow" else pl.coalesce("routing_key_hash", "request_id"),
+        challenger=challenger,
         day=pl.col("event_date"),
     )
 
 
-def losses(asked: pl.LazyFrame, schema: InputSchema, metric: str) -> pl.DataFrame:
-    """The labelled answers as `checks.experiment.compare` takes them. Raises SettingError for an unknown metric."""
+def evidence(
+    asked: pl.LazyFrame,
+    pair: Pair,
+    schema: InputSchema,
+    metric: str,
+    slices: Sequence[str],
+    greatest_p95_ratio: float,
+    assignments: Sequence[Assignment],
+) -> Evidence:
+    """What `checks.experiment.compare` judges. Raises SettingError for an unknown metric."""
+    kept = {field.name: field.type for field in schema.kept().fields if not field.sensitive}
+    fields = [name for name in slices if kept.get(name) in ("category", "boolean")]
+    return Evidence(
+        design=pair.design,
+        answers=answers(asked, schema, metric, fields),
+        assignments=assignments if pair.design == "A/B" else (),
+        spans=spans(asked, greatest_p95_ratio),
+        slices=fields,
+        ended=pair.ended,
+    )
+
+
+def answers(asked: pl.LazyFrame, schema: InputSchema, metric: str, fields: Sequence[str]) -> pl.DataFrame:
+    """The answers of both arms, with their losses where their labels have arrived, and the fields of their slices."""
     if metric not in (loss_name(schema), "brier") or (metric == "brier" and schema.task != "binary"):
-        raise SettingError("monitoring.experiment_metric", metric, f"{loss_name(schema)}, or brier for a binary use case")
-    scored = with_losses(asked, schema, {}).filter(answered() & pl.col("loss").is_not_null())
+        raise SettingError("metric of an experiment", metric, f"{loss_name(schema)}, or brier for a binary use case")
+    scored = with_losses(asked, schema, {}).filter(answered())
     chosen = (pl.col("score") - pl.col("truth")) ** 2 if metric == "brier" else pl.col("loss")
-    return scored.select("unit", "day", "challenger", loss=chosen).collect()
+    values = {name: pl.col("features").struct.field(name).drop_nulls().first().over("unit") for name in fields}
+    return scored.select("unit", "day", "challenger", loss=chosen, **values).collect()
+
+
+def spans(asked: pl.LazyFrame, greatest_p95_ratio: float) -> list[Span]:
+    """The traffic of both arms in spans of five minutes of arrival."""
+    challenger, failed = pl.col("challenger"), pl.col("outcome") == "failed"
+    usual = pl.col("latency_us").filter(~challenger & answered()).quantile(_P95)
+    counted = (
+        asked.filter(answered() | failed)
+        .with_columns(slow=(pl.col("latency_us") > greatest_p95_ratio * usual).fill_null(value=False))
+        .group_by(pl.col("received_at_utc").dt.truncate(SPAN))
+        .agg(
+            champion=(~challenger).sum(),
+            champion_failed=(~challenger & failed).sum(),
+            challenger=challenger.sum(),
+            challenger_failed=(challenger & failed).sum(),
+            challenger_slow=(challenger & answered() & pl.col("slow")).sum(),
+        )
+        .sort("received_at_utc")
+        .drop("received_at_utc")
+        .collect()
+    )
+    return [Span(**row) for row in counted.iter_rows(named=True)]
 
 
 def known_until(asked: pl.LazyFrame) -> datetime:
@@ -103,74 +147,18 @@ def known_until(asked: pl.LazyFrame) -> datetime:
     return known
 
 
-def assignments(asked: pl.LazyFrame, plans: Mapping[int, Sequence[Stage]]) -> list[Assignment]:
-    """For each version of the parameters, and each step of a ramp in it, the units that it was first to route.
-
-    Beside them stand the planned shares. Empty when the plan of any that routed one is not known.
-    """
-    first = (
-        asked.sort("received_at_utc", "request_id", "row")
-        .unique("unit", keep="first", maintain_order=True)
-        .select("parameters_version", "received_at_utc", "challenger")
-        .collect()
-    )
-    found = []
-    for (version,), units in sorted(first.partition_by("parameters_version", as_dict=True).items()):
-        for stage in plans.get(int(version), ()) or (Stage(),):
-            routed = units.filter(pl.col("received_at_utc").is_between(stage.from_utc, stage.until_utc, closed="left"))
-            if routed.is_empty():
-                continue
-            if stage.share is None:
-                return []
-            challenger = int(routed["challenger"].sum())
-            found.append(Assignment(units=(routed.height - challenger, challenger), shares=(1 - stage.share, stage.share)))
-    return found
-
-
-def stages(plan: Parameters, live: Live, arm: str) -> list[Stage]:
-    """The challenger's part of what it and the champion get together, from step to step; None when it was not live."""
-    moments = sorted({step.at_utc for one in plan.arms.values() if one.ramp is not None for step in one.ramp.steps})
-    bounds = [_FIRST, *moments, _LAST]
-    return [
-        Stage(from_utc=start, until_utc=end, share=challenger_share(plan, live, arm, start)) for start, end in pairwise(bounds)
-    ]
-
-
-def challenger_share(plan: Parameters, live: Live, arm: str, now: datetime) -> float | None:
-    """The challenger's part of what it and the champion get together at this moment; None when it was not live."""
-    planned = {
-        name: share_of(plan.arms[name], release, now) if name in plan.arms and plan.arms[name].active else 0.0
-        for name, release in live.releases.items()
-        if release.role == "challenger"
-    }
-    if arm not in planned:
-        return None
-    return planned[arm] / (planned[arm] + 1 - sum(planned.values()))
-
-
-def find_plan(store: DocumentStore, use_case: str, version: int, environment: Mapping[str, str]) -> Parameters | None:
-    """The parameters of this version; version 0 is what the environment says, where it says anything."""
-    if version:
-        return find_parameters(store, use_case, version)
-    return parameters_from_environment(environment).get(use_case) if environment.get("PROXY_UPSTREAMS") else None
-
-
 def experiment_row(pair: Pair, compared: Comparison, decided_at_utc: datetime, metric: str) -> pl.DataFrame:
-    """The row of `experiment` for one comparison."""
+    """The row of `experiment` for one look."""
     row = {
+        **{name: getattr(compared, name) for name in EXPERIMENT_SCHEMA if name in compared.__struct_fields__},
         "decided_at_utc": decided_at_utc,
         "champion_digest": pair.champion_digest,
         "challenger_digest": pair.challenger_digest,
-        "verdict": compared.verdict,
-        "reason": compared.reason,
+        "challenger_arm": pair.challenger_arm,
         "metric": metric,
-        "champion_value": compared.champion_value,
-        "challenger_value": compared.challenger_value,
-        "difference": compared.difference,
         "interval_low": compared.low,
         "interval_high": compared.high,
-        "champion_n": compared.champion_n,
-        "challenger_n": compared.challenger_n,
-        "days": compared.days,
+        "guardrails": msgspec.to_builtins(compared.guardrails),
+        "worst_slice": msgspec.to_builtins(compared.worst_slice),
     }
     return conform(pl.DataFrame([row], schema=EXPERIMENT_SCHEMA), EXPERIMENT_SCHEMA, EXPERIMENT)

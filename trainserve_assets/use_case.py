@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from checks.experiment_plan import ExperimentPlan
 from checks.release_standard import Gate
 from lake.bucket import check_address
 from lake.documents import StrictDocument
@@ -63,14 +64,20 @@ class Candidate(StrictDocument, frozen=True, kw_only=True):
     revision: int = 0
 
 
+# The plan of every experiment whose arm has none of its own.
+ANY_ARM = "default"
+
+
 class Monitoring(StrictDocument, frozen=True, kw_only=True):
-    """Limits of the monitoring checks."""
+    """Limits of the monitoring checks.
+
+    `false_alarms_in_a_year` bounds how often calibration or skill of one arm raise an alarm in a year without cause.
+    """
 
     fewest_rows: int = 200
     volume_deviations: float = 5.0
-    calibration_z: float = 4.0
+    false_alarms_in_a_year: float = 0.2
     drift_false_alarm_rate: float = 0.01
-    experiment_metric: str = "log_loss"
 
 
 class Invariance(StrictDocument, frozen=True, kw_only=True):
@@ -138,6 +145,8 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
     `label_drops` is where labels are looked for that come as files or tables: a folder or `s3://bucket/path`; empty for
     `label_drops/` beside the use case's tables in the lake.
 
+    `experiments` has the plan of each challenger's or shadow's experiment, by the name of its arm; `default` is that of others.
+
     `engine` says what answers: the `fastest` that was proven to give the trained model's bits, or that model's own library,
     the `reference`.
     """
@@ -166,6 +175,7 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
     risk_tier: RiskTier = "low"
     next_review: str | None = None
     monitoring: Monitoring = Monitoring()
+    experiments: dict[str, ExperimentPlan] = msgspec.field(default_factory=dict)
     retention: Retention = Retention()
 
     def __post_init__(self) -> None:
@@ -189,6 +199,10 @@ class UseCase(StrictDocument, frozen=True, kw_only=True):
                 raise SettingError(f"a name of a candidate or gate of {self.name!r}", name, "letters, digits and _, each once")
         if sum(candidate.baseline for candidate in self.candidates) != 1:
             raise SettingError(f"candidates of {self.name!r}", names, "exactly one with baseline: true")
+
+    def experiment_plan(self, arm: str) -> ExperimentPlan:
+        """What is laid down for the experiment of this arm."""
+        return self.experiments.get(arm) or self.experiments.get(ANY_ARM) or ExperimentPlan()
 
     @property
     def used(self) -> tuple[str, ...]:

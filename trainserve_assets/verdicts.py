@@ -19,7 +19,11 @@ def check_result(verdicts: Mapping[str, Verdict], severity: dg.AssetCheckSeverit
         passed=worst.passed,
         severity=severity if evidence else dg.AssetCheckSeverity.WARN,
         description=worst.reason if len(verdicts) == 1 else f"{worst_of}: {worst.reason}",
-        metadata={**_figures(worst), **({"each": _table(verdicts)} if len(verdicts) > 1 else {})},
+        metadata={
+            **_figures(worst),
+            **({"remedy": worst.remedy} if worst.remedy else {}),
+            **({"each": _table(verdicts)} if len(verdicts) > 1 else {}),
+        },
     )
 
 
@@ -30,8 +34,9 @@ def _figures(verdict: Verdict) -> dict[str, float | int]:
 
 
 def _table(verdicts: Mapping[str, Verdict]) -> dg.TableMetadataValue:
+    unknown: dict[str, float | None] = {"observed": None, "limit": None}
     records = [
-        dg.TableRecord({"about": about, "passed": verdict.passed, "reason": verdict.reason, **_figures(verdict)})
+        dg.TableRecord({"about": about, "passed": verdict.passed, "reason": verdict.reason, **unknown, **_figures(verdict)})
         for about, verdict in verdicts.items()
     ]
     columns = {"about": "string", "passed": "bool", "observed": "float", "limit": "float", "rows": "int", "reason": "string"}

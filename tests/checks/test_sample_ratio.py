@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import dirichlet_multinomial, multinomial
 
+from checks.experiment import UNEVEN
 from checks.sample_ratio import Assignment, sample_ratio_probability
+from tests.checks.peers import SHARES, said
 
 
 def at(units: tuple[int, ...], shares: tuple[float, ...] = (0.7, 0.3)) -> float:
@@ -53,3 +55,23 @@ def test_the_factor_is_that_of_scipy(units: tuple[int, int]) -> None:
     factor = dirichlet_multinomial.logpmf(units, [700, 300], total) - multinomial.logpmf(units, total, [0.7, 0.3])
 
     assert at(units) == pytest.approx(min(1.0, float(np.exp(-factor))))
+
+
+@pytest.mark.parametrize("number", range(len(SHARES)))
+def test_the_probability_is_the_one_that_savvi_gives(number: int) -> None:
+    units, shares = SHARES[number]
+
+    assert at(tuple(units), tuple(shares)) == pytest.approx(min(1.0, said("savvi")[number]), rel=1e-6)
+
+
+def test_a_split_of_55_to_45_where_half_was_planned_is_found_within_three_thousand_requests() -> None:
+    generator = np.random.default_rng(2)
+    needed = []
+    for _ in range(300):
+        first = np.cumsum(generator.random(6_000) < 0.55)
+        looks = range(50, 6_001, 50)
+        found = (look for look in looks if at((int(first[look - 1]), look - int(first[look - 1])), (0.5, 0.5)) < UNEVEN)
+        needed.append(next(found))
+
+    assert np.median(needed) < 2_000
+    assert np.mean(np.array(needed) <= 3_000) > 0.95

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from checks.experiment_plan import ExperimentPlan
 from lake.errors import NotFound
 from trainserve_assets.catalog import use_case, use_cases
 from trainserve_assets.component import TrainServeModel
@@ -58,6 +59,8 @@ def test_a_use_case_that_is_not_there_is_named_with_those_that_are() -> None:
         ({"cost": {"false_positive": 0, "false_negative": 1}}, "two numbers above 0"),
         ({"period": "year"}, "'month'"),
         ({"risk_tier": "none"}, "'medium'"),
+        ({"experiments": {"challenger": {"longest_days": 10}}}, "longest_days of an experiment is 10"),
+        ({"experiments": {"challenger": {"longest": 28}}}, "longest"),
         ({"release_standard": [{"name": "g", "metric": "auc", "must_be": "about", "limit": 1}]}, "'at least'"),
     ],
 )
@@ -65,6 +68,15 @@ def test_a_wrong_attribute_is_named_with_what_was_found_and_expected(changes: di
     with pytest.raises(Exception, match=r".") as refused:
         TrainServeModel.resolve_from_yaml(msgspec.yaml.encode(attributes(**changes)).decode())
     assert words in str(refused.value)
+
+
+def test_an_arm_has_its_own_plan_of_experiments_or_the_default_one() -> None:
+    plans = {"default": {"longest_days": 56}, "bold": {"margin": 0.01}}
+    found = TrainServeModel.resolve_from_yaml(msgspec.yaml.encode(attributes(experiments=plans)).decode()).use_case
+
+    assert found.experiment_plan("challenger") == ExperimentPlan(longest_days=56)
+    assert found.experiment_plan("bold") == ExperimentPlan(margin=0.01)
+    assert use_case("flight_delay").experiment_plan("bold") == ExperimentPlan()
 
 
 def test_editors_get_the_schema_of_the_use_cases_own_fields() -> None:

@@ -9,7 +9,7 @@ from checks.sample_ratio import Assignment
 from lake.parameters.document import Arm, Parameters, Ramp, Step
 from tests.proxy.test_routing import live, release
 from tests.scenario import USE_CASE
-from trainserve_assets.experiment import assignments, stages
+from trainserve_assets.planned_shares import assignments, stages
 
 START = datetime(2026, 7, 1, tzinfo=timezone.utc)
 RAMP = Ramp(steps=(Step(at_utc=START, share=0.25), Step(at_utc=START + timedelta(days=1), share=0.5)))

@@ -194,8 +194,8 @@ def test_a_better_challenger_is_go(watched: Platform) -> None:
 
 def test_looking_again_adds_a_row_only_when_more_is_known(watched: Platform) -> None:
     sent = parcels()
-    early = pl.col("sent_at").dt.day() <= 5
-    append_log(watched.home.lake, two_arms(sent, pl.lit(0.5)), labels_of(sent.filter(early)))
+    early, somewhat_worse = pl.col("sent_at").dt.day() <= 5, 0.4 * pl.col("probability") + 0.3
+    append_log(watched.home.lake, two_arms(sent, somewhat_worse), labels_of(sent.filter(early)))
 
     assert looks(watched)["verdict"].to_list() == ["keep running"]
     assert looks(watched).height == 1
@@ -245,6 +245,48 @@ def test_the_share_that_a_release_allows_at_most_is_part_of_the_plan(home: Home,
     append_log(home.lake, arms, labels_of(sent))
 
     assert looks(platform)["verdict"].to_list() == ["invalid"]
+
+
+def test_a_challenger_that_fails_requests_is_no_go_before_labels_come(watched: Platform) -> None:
+    sent = parcels()
+    fails = (pl.col("arm") == "challenger") & (pl.int_range(pl.len()) % 5 == 0)
+    log = two_arms(sent, pl.col("probability")).with_columns(
+        outcome=pl.when(fails).then(pl.lit("failed")).otherwise("outcome"), answer=pl.when(~fails).then("answer")
+    )
+    append_log(watched.home.lake, log, labels_of(sent.head(1)))
+
+    [row] = looks(watched).to_dicts()
+
+    assert row["verdict"] == "no-go"
+    assert "failed requests" in row["reason"]
+    assert {one["name"]: one["low"] > one["limit"] for one in row["guardrails"]} == {
+        "failed requests": True,
+        "slow answers": False,
+    }
+
+
+def test_a_shadow_is_compared_on_the_requests_that_it_answered_too(watched: Platform) -> None:
+    sent = parcels()
+    shadow = answers(
+        sent,
+        arm=pl.lit("dark"),
+        role=pl.lit("shadow"),
+        purpose=pl.lit("shadow"),
+        package_digest=pl.lit("b" * 64),
+        scores=pl.concat_list(0.9 * pl.col("label") + 0.05),
+        answer=pl.lit(None),
+        release_seq=pl.lit(2, pl.Int64),
+    )
+    append_log(watched.home.lake, answers(sent), labels_of(sent))
+    append_log(watched.home.lake, shadow, source="shadow")
+
+    [row] = looks(watched).to_dicts()
+
+    assert (row["verdict"], row["design"], row["method"]) == ("go", "shadow", "confidence sequence")
+    assert (row["challenger_arm"], row["challenger_digest"]) == ("dark", "b" * 64)
+    assert row["champion_n"] == row["challenger_n"] == pytest.approx(sent.height, abs=10)
+    assert row["missing_share"] == 0.0
+    assert row["sample_ratio_probability"] is None
 
 
 def test_without_a_challenger_there_is_nothing_to_decide(watched: Platform) -> None:

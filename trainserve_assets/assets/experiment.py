@@ -12,18 +12,9 @@ from lake.input_schema import read_input_schema
 from lake.release.live import fold
 from lake.tables import EXPERIMENT, LABELS, PREDICTIONS
 from trainserve_assets.automation import when_the_log_grew
-from trainserve_assets.experiment import (
-    Pair,
-    asked_of,
-    assignments,
-    experiment_row,
-    find_plan,
-    known_until,
-    losses,
-    pairs,
-    stages,
-)
-from trainserve_assets.logged import read_log
+from trainserve_assets.experiment import Pair, asked_of, evidence, experiment_row, known_until, pairs
+from trainserve_assets.logged import loss_name, read_log
+from trainserve_assets.planned_shares import assignments, find_plan, stages
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 
@@ -47,15 +38,16 @@ def experiment_definitions(use_case: UseCase) -> dg.Definitions:
         kinds={"polars", "deltalake"},
         automation_condition=when_the_log_grew("*/5 * * * *"),
         description=(
-            "One row per look at a champion and a challenger, keyed by both packages and by when the newest label that it "
-            "rests on had arrived (UTC): go, no-go, keep running or invalid, with the reason. It advises; a person releases."
+            "One row per look at a champion and a challenger or shadow, keyed by both packages and by when the newest label that "
+            "it rests on had arrived (UTC): go, no-go, keep running or invalid, with the numbers behind it and the reason. It "
+            "advises; a person releases."
         ),
     )
     def experiment(config: ExperimentConfig, lake: LakeResource) -> dg.MaterializeResult[None]:
         log = read_log(lake.home.lake, read_input_schema(lake.store, use_case.name), config.days_back)
         looks = {pair: look(lake, use_case, log, pair) for pair in pairs(log)}
         known = {pair: known_until(asked_of(log, pair)) for pair in looks}
-        rows = [experiment_row(pair, found, known[pair], use_case.monitoring.experiment_metric) for pair, found in looks.items()]
+        rows = [experiment_row(pair, found, known[pair], _metric(use_case, pair)) for pair, found in looks.items()]
         table = lake.table(use_case.name, EXPERIMENT)
         added = table.append_new(pl.concat(rows), ["champion_digest", "challenger_digest", "decided_at_utc"]) if rows else 0
         return dg.MaterializeResult(metadata={"new_looks": added, "delta_version": table.version(), **_shown(looks)})
@@ -70,20 +62,40 @@ def look(lake: LakeResource, use_case: UseCase, log: pl.LazyFrame, pair: Pair) -
     versions = asked.select(pl.col("parameters_version").unique()).collect().to_series().to_list()
     plans = {}
     for version in versions:
-        plan = find_plan(lake.store, use_case.name, version, os.environ)
-        plans[version] = [] if plan is None else stages(plan, live, pair.challenger_arm)
-    metric = use_case.monitoring.experiment_metric
-    return compare(losses(asked, use_case.input_schema, metric), assignments(asked, plans), metric)
+        parameters = find_plan(lake.store, use_case.name, version, os.environ)
+        plans[version] = [] if parameters is None else stages(parameters, live, pair.challenger_arm)
+    plan, metric = use_case.experiment_plan(pair.challenger_arm), _metric(use_case, pair)
+    planned = assignments(asked, plans) if pair.design == "A/B" else []
+    known = evidence(asked, pair, use_case.input_schema, metric, use_case.slices, plan.greatest_p95_ratio, planned)
+    return compare(known, plan, metric)
+
+
+def _metric(use_case: UseCase, pair: Pair) -> str:
+    return use_case.experiment_plan(pair.challenger_arm).metric or loss_name(use_case.input_schema)
 
 
 def _shown(looks: dict[Pair, Comparison]) -> dict[str, Any]:
     if not looks:
         return {"verdict": "no challenger has been asked beside the champion"}
     newest = list(looks.values())[-1]
-    interval = {"difference": newest.difference, "interval_low": newest.low, "interval_high": newest.high}
+    numbers = {
+        "difference": newest.difference,
+        "interval_low": newest.low,
+        "interval_high": newest.high,
+        "sample_ratio_probability": newest.sample_ratio_probability,
+        "ends_on": None if newest.ends_on is None else newest.ends_on.isoformat(),
+    }
     return {
         "verdict": newest.verdict,
         "reason": newest.reason,
+        "design": f"{newest.design}, {newest.method}",
         "days": newest.days,
-        **{name: value for name, value in interval.items() if value is not None},
+        **{name: value for name, value in numbers.items() if value is not None},
+        **({"guardrails": _guardrails(newest)} if newest.guardrails else {}),
     }
+
+
+def _guardrails(look: Comparison) -> dg.TableMetadataValue:
+    columns = {"name": "string", "crossed": "bool", "observed": "float", "low": "float", "limit": "float", "n": "int"}
+    records = [dg.TableRecord({name: getattr(one, name) for name in columns}) for one in look.guardrails]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()]))

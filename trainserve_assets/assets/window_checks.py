@@ -1,11 +1,12 @@
 """The asset checks on `windows`: claims about volume, answers, inputs, and about what answered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import dagster as dg
 import polars as pl
 
 from checks.calibration import answers_are_calibrated
+from checks.days import LabelledDay
 from checks.drift import inputs_look_like_training
 from checks.liveness import every_logged_digest_was_live
 from checks.skill import answers_beat_the_base_rate
@@ -18,8 +19,17 @@ from trainserve_assets.logged import read_predictions
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 from trainserve_assets.verdicts import check_result
-from trainserve_assets.windows.judged import JUDGED_DAYS, active_arms, example_hours, feature_days, labelled_days, logged_hours
-from trainserve_assets.windows.table import newest_windows
+from trainserve_assets.windows.judged import (
+    JUDGED_DAYS,
+    active_arms,
+    example_hours,
+    feature_days,
+    labelled_days,
+    logged_hours,
+    served,
+)
+from trainserve_assets.windows.reference import References
+from trainserve_assets.windows.table import READ_DAYS, newest_windows
 
 _WARN, _ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 _NOTHING = Verdict(passed=False, reason="no arm has answered yet")
@@ -40,19 +50,35 @@ def _volume(lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Map
     return {"all arms": volume_is_as_expected(hours, examples, use_case.monitoring.volume_deviations)}
 
 
-def _calibration(_lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Mapping[str, Verdict]:
+def _calibration(lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Mapping[str, Verdict]:
+    references = References(lake.store, use_case.input_schema)
+    limits = use_case.monitoring
+    if use_case.input_schema.task == "multiclass":
+        return {
+            "all arms": Verdict(passed=True, reason="an answer is one score for each class: there is no mean to be calibrated")
+        }
+    verdicts = {}
+    for arm, days, package in _judged(lake, use_case, windows):
+        reference = references.of(package)
+        training = [] if reference is None else reference.label_means
+        verdicts[arm] = answers_are_calibrated(days, training, limits.false_alarms_in_a_year, limits.fewest_rows)
+    return verdicts
+
+
+def _skill(lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Mapping[str, Verdict]:
     limits = use_case.monitoring
     return {
-        arm: answers_are_calibrated(labelled_days(windows, arm, use_case.input_schema), limits.calibration_z, limits.fewest_rows)
-        for arm in active_arms(windows)
+        arm: answers_beat_the_base_rate(days, limits.false_alarms_in_a_year, limits.fewest_rows)
+        for arm, days, _ in _judged(lake, use_case, windows)
     }
 
 
-def _skill(_lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Mapping[str, Verdict]:
-    return {
-        arm: answers_beat_the_base_rate(labelled_days(windows, arm, use_case.input_schema), use_case.monitoring.fewest_rows)
-        for arm in active_arms(windows)
-    }
+def _judged(lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Iterator[tuple[str, list[LabelledDay], str]]:
+    """Each active arm, its labelled days since its package answers there, and that package."""
+    now = served(read_predictions(lake.home.lake, use_case.name, READ_DAYS))
+    for arm in active_arms(windows):
+        if arm in now:
+            yield arm, labelled_days(windows, arm, use_case.input_schema, now[arm].first), now[arm].package_digest
 
 
 def _drift(_lake: LakeResource, use_case: UseCase, windows: pl.DataFrame) -> Mapping[str, Verdict]:
@@ -80,7 +106,7 @@ _CLAIMS: dict[str, tuple[Decide, dg.AssetCheckSeverity, str]] = {
     "answers_are_calibrated": (
         _calibration,
         _ERROR,
-        "Over the newest four weeks whose labels have arrived, as much happened as was predicted.",
+        "Since its package answers on an arm, as much happens as is predicted; it may be asked every day.",
     ),
     "answers_beat_the_base_rate": (
         _skill,

@@ -1,6 +1,7 @@
 """What the checks judge: the newest windows, as the pure decisions take them."""
 
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,13 +24,38 @@ def active_arms(windows: pl.DataFrame) -> list[str]:
     return busiest["arm"].to_list()
 
 
-def labelled_days(windows: pl.DataFrame, arm: str, schema: InputSchema) -> list[LabelledDay]:
-    """The arm's matured days among the newest four weeks of event time."""
+class Served(NamedTuple):
+    """The package that an arm answered with last, and the first day of event time on which no other did."""
+
+    package_digest: str
+    first: date
+
+
+def served(predictions: pl.LazyFrame) -> dict[str, Served]:
+    """What each arm serves, as the log says."""
+    packages = (
+        predictions.filter(pl.col("outcome") == "answered")
+        .group_by("arm", "package_digest")
+        .agg(first=pl.col("event_date").min(), last=pl.col("event_date").max(), newest=pl.col("received_at_utc").max())
+        .sort("newest", "package_digest")
+        .collect()
+    )
+    found: dict[str, Served] = {}
+    for (arm,), mine in packages.group_by("arm", maintain_order=True):
+        *others, newest = mine.iter_rows(named=True)
+        found[str(arm)] = Served(newest["package_digest"], max([newest["first"], *(one["last"] + _DAY for one in others)]))
+    return found
+
+
+def labelled_days(windows: pl.DataFrame, arm: str, schema: InputSchema, since: date) -> list[LabelledDay]:
+    """The arm's matured days of event time from this one on, as far as windows are read back."""
     loss = loss_name(schema)
     fields = {"labelled_share": "labelled_share", loss: "loss", f"base_rate_{loss}": "base_loss"}
     if schema.task != "multiclass":
         fields |= {"mean_labelled_score": "predicted", "label_rate": "observed"}
-    mine = _newest_days(windows.filter(pl.col("arm") == arm, pl.col("metric").is_in([*fields])), JUDGED_DAYS)
+    mine = windows.filter(
+        pl.col("arm") == arm, pl.col("metric").is_in([*fields]), pl.col("span_start_utc").dt.date() >= since
+    ).sort("span_start_utc", "metric")
     days = []
     for (start,), figures in mine.group_by("span_start_utc", maintain_order=True):
         values = {fields[row["metric"]]: row["value"] for row in figures.iter_rows(named=True)}

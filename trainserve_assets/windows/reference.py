@@ -65,6 +65,7 @@ class Reference:
         self.usual = _usual(training["label"], schema)
         day = pl.col(schema.event_time).dt.date() if schema.event_time else pl.lit(0)
         dated = training.with_columns(_day=day)
+        self.label_means = _label_means(dated, schema)
         self.features = {
             name: _feature_reference(dated, schema.field(name))
             for name in sorted(features)
@@ -113,6 +114,13 @@ def _usual(labels: pl.Series, schema: InputSchema) -> Usual:
     if schema.task == "multiclass":
         return tuple(float(np.mean((labels == name).to_numpy())) for name in schema.classes)
     return (float(np.mean(labels.to_numpy())),)
+
+
+def _label_means(dated: pl.DataFrame, schema: InputSchema) -> list[float]:
+    """The mean label of each day of training, in order; of classes there is none."""
+    if schema.task == "multiclass":
+        return []
+    return dated.group_by("_day").agg(pl.col("label").mean()).sort("_day")["label"].to_list()
 
 
 def _feature_reference(training: pl.DataFrame, field: Field) -> FeatureReference:
