@@ -25,7 +25,7 @@ from trainserve_assets.platform.processes import ProcessSpec, trainserve_command
 
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = (32, 1)
-ECHO, PREDICTOR, PROXY = "echo", "predictor", "proxy + predictor + log"
+ECHO, PREDICTOR, ALONE, PROXY = "echo", "predictor", "predictor, own log", "proxy + predictor + log"
 REFERENCES = {"predictor": (ECHO, FASTAPI, FASTAPI_OURS, MLFLOW), "proxy": (ECHO, FASTAPI, FASTAPI_OURS, BENTOML, MLFLOW)}
 _PREDICT = f"/models/{USE_CASE}/predict"
 
@@ -36,7 +36,7 @@ def measure_predictor(folder: Path, rounds: int, seconds: float, say: Say) -> Re
     """The predictor alone, on one core."""
     flights = Flights(folder, say)
     prefix = tuple(pinned(SERVER_CORE))
-    ours = [flights.echo(prefix), flights.predictor(prefix)]
+    ours = [flights.echo(prefix), flights.predictor(prefix), flights.predictor(prefix, alone=True)]
     cases = [*ours, *flights.peers([peer.name for peer in PEERS], seconds, prefix)]
     setup = f"one flight a request, one worker on one core, {rounds} interleaved rounds of {seconds:g} s, medians"
     measured = _rounds(cases, folder, rounds, seconds, LOAD_CORE, say)
@@ -86,10 +86,10 @@ class Flights:
         )
         return Case(name=ECHO, specs=(spec,), url=f"{address}/echo", body=self.body)
 
-    def predictor(self, prefix: tuple[str, ...] = ()) -> Case:
-        """The predictor, without a log."""
-        spec = self._server("predictor", self._ports[1], prefix, "predictor", USE_CASE)
-        return Case(name=PREDICTOR, specs=(spec,), url=f"http://127.0.0.1:{self._ports[1]}{_PREDICT}", body=self.body)
+    def predictor(self, prefix: tuple[str, ...] = (), *, alone: bool = False) -> Case:
+        """The predictor without a log, or alone, with its own."""
+        spec = self._server("predictor", self._ports[1], prefix, "predictor", USE_CASE, *(["--stand-alone"] if alone else []))
+        return Case(name=ALONE if alone else PREDICTOR, specs=(spec,), url=f"http://127.0.0.1:{self._ports[1]}{_PREDICT}", body=self.body)
 
     def proxy(self) -> Case:
         """Proxy, predictor and shipper."""

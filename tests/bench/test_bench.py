@@ -13,7 +13,7 @@ from bench import table
 from bench.case import Measured
 from bench.figures import figures
 from bench.load import Load
-from bench.requests import CONNECTIONS, ECHO, PREDICTOR, PROXY
+from bench.requests import ALONE, CONNECTIONS, ECHO, PREDICTOR, PROXY
 from lake.delta import Table
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ def test_a_quick_run_measures_every_case_and_keeps_no_figures() -> None:
     ended = bench("--quick")
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    for case in (ECHO, PREDICTOR, PROXY):
+    for case in (ECHO, PREDICTOR, ALONE, PROXY):
         assert set(re.findall(rf"│ {re.escape(case)} +│ (\d+) ", ended.stdout)) == {str(number) for number in CONNECTIONS}, case
     assert kept == {path: path.read_bytes() for path in (ROOT / "bench" / "results").glob("*.json")}
 
