@@ -26,6 +26,7 @@ from lake.errors import Unavailable
 from trainserve_assets.platform.processes import DidNotStart, Processes, ProcessSpec
 
 REFERENCE_PREDICTOR, ONLY_PROXY = "predictor, CatBoost's own engine", "proxy"
+REFERENCE = FASTAPI_OURS
 LOCK = "requirements-serving.lock"
 _SERVING = ENVIRONMENTS / "serving"
 _LOOK_S = 0.005
@@ -50,7 +51,6 @@ class StartFigure(Line, frozen=True, kw_only=True):
     seconds: float
     ready_mb: float
     peak_mb: float
-    reference: str
     ratio: float | None
     rounds: list[Started]
 
@@ -59,7 +59,7 @@ class StartFigure(Line, frozen=True, kw_only=True):
         return {
             "what": self.name,
             "s to ready": f"{self.seconds:.2f}",
-            f"x {self.reference}": "" if self.ratio is None else f"{self.ratio:.2f}",
+            f"x {REFERENCE}": "" if self.ratio is None else f"{self.ratio:.2f}",
             "MB when ready": f"{self.ready_mb:.0f}",
             f"peak MB, {_REQUESTS} requests": f"{self.peak_mb:.0f}",
         }
@@ -84,7 +84,7 @@ def measure(folder: Path, rounds: int, seconds: float, say: Say) -> Report:
             found[case.name] = _started(case, folder, say)
         measured.append(found)
     setup = f"one worker, unpinned, {rounds} interleaved rounds, medians; load average {os.getloadavg()[0]:.1f}"
-    return report("start", setup, [_figure(case.name, measured) for case in cases])
+    return report("start", setup, [figure(case.name, measured) for case in cases])
 
 
 def _serving_python(say: Say) -> str:
@@ -156,18 +156,15 @@ def _ask(method: str, url: str, body: bytes | None = None) -> None:
         raise Unavailable(url, f"{answer.status} {said.decode(errors='replace')[:200]}", "It answers 200 when it works.")
 
 
-def _figure(name: str, rounds: Sequence[Mapping[str, Started]]) -> StartFigure:
+def figure(name: str, rounds: Sequence[Mapping[str, Started]]) -> StartFigure:
+    """What the rounds measured of one case."""
     starts = [one[name] for one in rounds]
-    reference = FASTAPI_OURS
-    ratio = None
-    if reference in rounds[0]:
-        ratio = median(one[name].seconds / one[reference].seconds for one in rounds)
+    ratios = [one[name].seconds / one[REFERENCE].seconds for one in rounds if REFERENCE in one]
     return StartFigure(
         name=name,
         seconds=median(start.seconds for start in starts),
         ready_mb=median(start.ready_mb for start in starts),
         peak_mb=median(start.peak_mb for start in starts),
-        reference=reference,
-        ratio=ratio,
+        ratio=median(ratios) if ratios else None,
         rounds=starts,
     )

@@ -12,7 +12,8 @@ venv=${2:-.venv}
 uv=$venv/.uv/bin/uv
 stamp=$venv/.installed
 
-# Where Python may write no bytecode, it would compile all that a server imports at each start: half of the time to be ready.
+# Where Python may write no bytecode, it would compile all that a server imports at each start:
+# more than half of the time that it then takes.
 compile() {
     "$venv/bin/python" -W ignore -m compileall -qq -j 0 -x 'site-packages/.*/tests?/' "$@" || true # some are of other Pythons
 }
