@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import log_overhead, requests, shadow, shipper
+from bench import log_overhead, requests, shadow, shipper, start
 from bench.figures import Report, table, write_report
 from bench.load import wrk
 from bench.table import measure as measure_table
@@ -18,6 +18,7 @@ Benchmark = Callable[[Path, int, float, Callable[[str], None]], Report]
 BENCHMARKS: dict[str, Benchmark] = {
     "predictor": requests.measure_predictor,
     "proxy": requests.measure_proxy,
+    "start": start.measure,
     "log_overhead": log_overhead.measure,
     "shadow": shadow.measure,
     "shipper": shipper.measure,

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timezone
 
+import msgspec
+
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.home import Home
@@ -16,14 +18,15 @@ from trainserve_assets.catalog import use_case
 from trainserve_assets.digests import content_digest
 from trainserve_assets.examples import examples, read_source
 from trainserve_assets.training import train_candidate
+from trainserve_assets.use_case import EngineChoice
 
 USE_CASE = "flight_delay"
 CANDIDATE = "catboost"
 
 
-def release_flights(home: Home) -> str:
+def release_flights(home: Home, engine: EngineChoice = "fastest") -> str:
     """Train the CatBoost candidate and release it as champion, without Dagster; returns the package's digest."""
-    flights = use_case(USE_CASE)
+    flights = msgspec.structs.replace(use_case(USE_CASE), engine=engine)
     store = DocumentStore(home.lake)
     publish_input_schema(store, flights.input_schema)
     dataset = Table(home.lake, USE_CASE, DATASET)

@@ -22,6 +22,7 @@ from lake.input_schema import read_input_schema
 from lake.interface.examples import example_record
 from lake.package import open_package
 from trainserve_assets.platform.processes import ProcessSpec, trainserve_command
+from trainserve_assets.use_case import EngineChoice
 
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = (32, 1)
@@ -67,10 +68,10 @@ def _rounds(
 class Flights:
     """A home with the released flight model, and the cases that serve it."""
 
-    def __init__(self, folder: Path, say: Say) -> None:
+    def __init__(self, folder: Path, say: Say, engine: EngineChoice = "fastest") -> None:
         say("training and releasing the flight model")
         self.home = Home.at(folder / "home")
-        self.digest = release_flights(self.home)
+        self.digest = release_flights(self.home, engine)
         store = DocumentStore(self.home.lake)
         schema = read_input_schema(store, USE_CASE)
         self.body = msgspec.json.encode({"records": [example_record(schema)]})
@@ -89,7 +90,9 @@ class Flights:
     def predictor(self, prefix: tuple[str, ...] = (), *, alone: bool = False) -> Case:
         """The predictor without a log, or alone, with its own."""
         spec = self._server("predictor", self._ports[1], prefix, "predictor", USE_CASE, *(["--stand-alone"] if alone else []))
-        return Case(name=ALONE if alone else PREDICTOR, specs=(spec,), url=f"http://127.0.0.1:{self._ports[1]}{_PREDICT}", body=self.body)
+        return Case(
+            name=ALONE if alone else PREDICTOR, specs=(spec,), url=f"http://127.0.0.1:{self._ports[1]}{_PREDICT}", body=self.body
+        )
 
     def proxy(self) -> Case:
         """Proxy, predictor and shipper."""

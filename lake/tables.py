@@ -1,4 +1,4 @@
-"""The tables of a use case: their names, spelled once, and their schemas.
+"""The tables of a use case: their schemas, and their names from `lake.table_names`.
 
 An asset and its table have the same name. Times are UTC; durations are microseconds.
 """
@@ -9,39 +9,44 @@ import polars as pl
 
 from lake.errors import SchemaMismatch
 from lake.input_schema import Field, InputSchema
-
-DATASET = "dataset"
-EVALUATION = "evaluation"
-RELEASE = "release"
-PREDICTIONS = "predictions"
-LABELS = "labels"
-WINDOWS = "windows"
-EXPERIMENT = "experiment"
-FEEDBACK = "feedback"
-MAINTENANCE = "maintenance"
-LABEL_DELIVERIES = "label_deliveries"
-REJECTED_LABELS = "rejected_labels"
-ERASURES = "erasures"
-COMMITS = "commits"
-PARAMETERS = "parameters"
-
-# Those of one use case.
-TABLES = (
+from lake.table_names import (
+    COMMITS,
     DATASET,
+    ERASURES,
     EVALUATION,
-    PREDICTIONS,
-    LABELS,
-    LABEL_DELIVERIES,
-    REJECTED_LABELS,
-    WINDOWS,
     EXPERIMENT,
     FEEDBACK,
+    LABEL_DELIVERIES,
+    LABELS,
+    LOG,
     MAINTENANCE,
-    ERASURES,
+    PARAMETERS,
+    PREDICTIONS,
+    REJECTED_LABELS,
+    RELEASE,
+    TABLES,
+    WINDOWS,
 )
 
-# Where the tables stand that belong to no one use case: no use case has such a name.
-LOG = "_log"
+# Beside what is made here.
+__all__ = [
+    "COMMITS",
+    "DATASET",
+    "ERASURES",
+    "EVALUATION",
+    "EXPERIMENT",
+    "FEEDBACK",
+    "LABELS",
+    "LABEL_DELIVERIES",
+    "LOG",
+    "MAINTENANCE",
+    "PARAMETERS",
+    "PREDICTIONS",
+    "REJECTED_LABELS",
+    "RELEASE",
+    "TABLES",
+    "WINDOWS",
+]
 
 TIME: pl.DataType = pl.Datetime("us", "UTC")
 SPLITS = ("train", "holdout", "later")

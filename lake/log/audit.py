@@ -22,7 +22,7 @@ from lake.log.erasures import ErasedRecord, read_erasures
 from lake.log.log_key import LogKeys, read_trusted_log
 from lake.log.maintenance import retired_before
 from lake.log.merkle import leaf_of
-from lake.log.records import encoded_rows
+from lake.log.record_rows import encoded_rows
 from lake.log.sealed import SealedRecord, SealedSlot, Stretch
 from lake.log.segment import closed_segments, first_seq, segments
 from lake.log.slot import slots, spool_id

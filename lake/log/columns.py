@@ -14,7 +14,8 @@ import polars as pl
 from msgspec.structs import astuple
 
 from lake.input_schema import INT64_MAXIMUM, INT64_MINIMUM, InputSchema
-from lake.log.commits import CommitRecord, commits_frame
+from lake.log.commit_rows import commits_frame
+from lake.log.commits import CommitRecord
 from lake.log.records import LabelRecord, PredictionRecord, column_of
 from lake.tables import (
     COMMITS,

@@ -1,21 +1,20 @@
-"""Commits of the log: what seals the records that one group commit wrote, and the rows of their table.
+"""Commits of the log: what seals the records that one group commit wrote. Their rows stand in `lake.log.commit_rows`.
 
 A commit names its records by slot and sequence number, binds their bytes by the root of a Merkle tree, links to the commit
 of its slot before it, and is signed by the key of the machine's log. It is one more record behind those it seals, in the
 same write, with their leaves beside it: so a row can be checked, and proven, when others of its commit are gone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
-import polars as pl
 
 from lake.documents import sha256
 from lake.errors import VerificationError
 from lake.log.log_key import LogKey, LogKeys, is_signed
 from lake.log.merkle import DIGEST_BYTES, root_of
 from lake.release.heads import GENESIS
-from lake.tables import COMMITS, COMMITS_SCHEMA, conform
+from lake.table_names import COMMITS
 
 _SIGNED_FOR = b"trainserve log commit\n"
 NOWHERE = ("", "")
@@ -135,30 +134,3 @@ def check_link(commit: Commit, previous: Commit | None) -> None:
     if previous is not None and commit.first_seq <= previous.last_seq:
         found = f"records from {commit.first_seq} on"
         raise VerificationError(commit.what, found, f"records behind {previous.last_seq}, the last of the commit before it")
-
-
-def commits_frame(records: Sequence[CommitRecord], seqs: Sequence[int]) -> pl.DataFrame:
-    """The rows of `commits` for these records."""
-    rows = [
-        {**msgspec.to_builtins(record.commit, builtin_types=(bytes,)), "leaves": record.leaves, "seq": seq}
-        for record, seq in zip(records, seqs, strict=True)
-    ]
-    stored = pl.DataFrame(rows, schema={member: COMMITS_SCHEMA[name] for name, member in _MEMBERS.items()} | {"seq": pl.Int64()})
-    named = stored.rename({member: name for name, member in _MEMBERS.items()})
-    return conform(named.with_columns(commit_date=pl.col("committed_at_utc").dt.date()), COMMITS_SCHEMA, COMMITS)
-
-
-def commit_records(rows: pl.DataFrame) -> Iterator[CommitRecord]:
-    """The records that these rows of `commits` were made of. Raises VerificationError for a row that was made of none."""
-    plain = rows.select(pl.col(name).to_physical().alias(member) for name, member in _MEMBERS.items())
-    for row in plain.iter_rows(named=True):
-        leaves = row.pop("leaves")
-        try:
-            yield CommitRecord(msgspec.convert(row, Commit), msgspec.convert(leaves, bytes))
-        except msgspec.ValidationError as error:
-            what = f"the row of commit {row['number']} of slot {row['spool_id']}"
-            raise VerificationError(what, f"values that no commit has ({error})", "what the worker logged") from error
-
-
-# The columns that hold a commit, and what they are called in it.
-_MEMBERS = {name: name.replace("_at_utc", "_at_us") for name in COMMITS_SCHEMA if name not in ("seq", "commit_date")}

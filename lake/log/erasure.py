@@ -18,7 +18,7 @@ from lake.log.erasures import ErasedRecord, append_erasures, read_erasures
 from lake.log.log_key import LogKey, LogKeys
 from lake.log.mention import Mention
 from lake.log.merkle import leaf_of
-from lake.log.records import encoded_rows
+from lake.log.record_rows import encoded_rows
 from lake.tables import ERASURES, LABELS, PREDICTIONS, TIME
 
 _IDENTITY = ["spool_id", "seq"]

@@ -16,11 +16,13 @@ from lake.documents import Document, DocumentStore, canonical
 from lake.errors import NotFound, TrainServeError, VerificationError
 from lake.evaluation import read_evaluation
 from lake.home import Home
-from lake.log.commits import Commit, check_leaves, commit_records
+from lake.log.commit_rows import commit_records
+from lake.log.commits import Commit, check_leaves
 from lake.log.erasures import read_erasures
 from lake.log.merkle import leaf_of
 from lake.log.receipts import Proof, proof_of
-from lake.log.records import PredictionRecord, decode_record, encoded_rows
+from lake.log.record_rows import encoded_rows
+from lake.log.records import PredictionRecord, decode_record
 from lake.parameters import find_parameters
 from lake.release.decision import Decision
 from lake.release.ledger import Ledger

@@ -10,7 +10,8 @@ import msgspec
 import polars as pl
 
 from lake.errors import VerificationError
-from lake.log.commits import Commit, CommitRecord, check_leaves, check_link, check_signature, commit_records
+from lake.log.commit_rows import commit_records
+from lake.log.commits import Commit, CommitRecord, check_leaves, check_link, check_signature
 from lake.log.log_key import LogKeys
 
 # So many records are held at once, as near as the sizes of the commits before them tell.

@@ -26,7 +26,8 @@ from lake.home import Home
 from lake.input_schema import read_input_schema
 from lake.log.batch import BatchReader
 from lake.log.chain import ChainHead, grown, sealed_behind
-from lake.log.commits import Commit, commit_records
+from lake.log.commit_rows import commit_records
+from lake.log.commits import Commit
 from lake.log.log_key import LogKey
 from lake.log.segment import SUFFIX, first_seq, joined, read_segment, segment_path
 from lake.log.shipper import PARTITIONS

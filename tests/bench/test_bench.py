@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import table
+from bench import start, table
 from bench.case import Measured
 from bench.figures import figures
 from bench.load import Load
@@ -44,6 +44,21 @@ def test_a_figure_is_a_median_and_its_ratio_the_median_of_the_rounds_own() -> No
     assert server.rounds == [one["server"].loads[1] for one in rounds]
 
 
+def test_a_start_is_compared_with_the_peers_in_the_same_round() -> None:
+    def started(seconds: float, peak_mb: float) -> start.Started:
+        return start.Started(seconds=seconds, ready_mb=peak_mb - 1, peak_mb=peak_mb)
+
+    rounds = [
+        {"server": started(0.5, 90.0), start.REFERENCE: started(1.0, 130.0)},
+        {"server": started(3.0, 92.0), start.REFERENCE: started(4.0, 130.0)},  # a machine that others kept busy
+        {"server": started(0.4, 91.0), start.REFERENCE: started(1.0, 130.0)},
+    ]
+    figure = start.figure("server", rounds)
+
+    assert (figure.seconds, figure.ratio, figure.ready_mb, figure.peak_mb) == (0.5, 0.5, 90.0, 91.0)
+    assert start.figure("server", [{"server": started(0.5, 90.0)}]).ratio is None, "the peer is not installed"
+
+
 def test_without_wrk_the_package_is_named(tmp_path: Path) -> None:
     ended = bench("--quick", path=str(tmp_path))
 
@@ -58,6 +73,7 @@ def test_a_quick_run_measures_every_case_and_keeps_no_figures() -> None:
     ended = bench("--quick")
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "s to ready" in ended.stdout
     for case in (ECHO, PREDICTOR, ALONE, PROXY):
         assert set(re.findall(rf"│ {re.escape(case)} +│ (\d+) ", ended.stdout)) == {str(number) for number in CONNECTIONS}, case
     assert kept == {path: path.read_bytes() for path in (ROOT / "bench" / "results").glob("*.json")}

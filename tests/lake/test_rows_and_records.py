@@ -17,15 +17,11 @@ from lake.delta import Table
 from lake.input_schema import Field, InputSchema
 from lake.log.chain import Chain, ChainHead
 from lake.log.columns import kind_of
-from lake.log.commits import CommitRecord, commit_records, commits_frame
+from lake.log.commit_rows import commit_records, commits_frame
+from lake.log.commits import CommitRecord
 from lake.log.log_key import LogKey
-from lake.log.records import (
-    LabelRecord,
-    PredictionRecord,
-    decode_record,
-    encode_record,
-    encoded_rows,
-)
+from lake.log.record_rows import encoded_rows
+from lake.log.records import LabelRecord, PredictionRecord, decode_record, encode_record
 from lake.tables import PREDICTIONS
 from tests.lake.rows import rows_of
 from tests.scenario import USE_CASE, label, parcel, parcel_schema, prediction, records_body

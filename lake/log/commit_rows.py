@@ -1,0 +1,39 @@
+"""The rows of the table of commits: made of the commits' records, and read back to them.
+
+A server that logs commits but has no table does without Polars, so they stand apart from `lake.log.commits`.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import polars as pl
+
+from lake.errors import VerificationError
+from lake.log.commits import Commit, CommitRecord
+from lake.tables import COMMITS, COMMITS_SCHEMA, conform
+
+# The columns that hold a commit, and what they are called in it.
+_MEMBERS = {name: name.replace("_at_utc", "_at_us") for name in COMMITS_SCHEMA if name not in ("seq", "commit_date")}
+
+
+def commits_frame(records: Sequence[CommitRecord], seqs: Sequence[int]) -> pl.DataFrame:
+    """The rows of `commits` for these records."""
+    rows = [
+        {**msgspec.to_builtins(record.commit, builtin_types=(bytes,)), "leaves": record.leaves, "seq": seq}
+        for record, seq in zip(records, seqs, strict=True)
+    ]
+    stored = pl.DataFrame(rows, schema={member: COMMITS_SCHEMA[name] for name, member in _MEMBERS.items()} | {"seq": pl.Int64()})
+    named = stored.rename({member: name for name, member in _MEMBERS.items()})
+    return conform(named.with_columns(commit_date=pl.col("committed_at_utc").dt.date()), COMMITS_SCHEMA, COMMITS)
+
+
+def commit_records(rows: pl.DataFrame) -> Iterator[CommitRecord]:
+    """The records that these rows of `commits` were made of. Raises VerificationError for a row that was made of none."""
+    plain = rows.select(pl.col(name).to_physical().alias(member) for name, member in _MEMBERS.items())
+    for row in plain.iter_rows(named=True):
+        leaves = row.pop("leaves")
+        try:
+            yield CommitRecord(msgspec.convert(row, Commit), msgspec.convert(leaves, bytes))
+        except msgspec.ValidationError as error:
+            what = f"the row of commit {row['number']} of slot {row['spool_id']}"
+            raise VerificationError(what, f"values that no commit has ({error})", "what the worker logged") from error
