@@ -82,6 +82,12 @@ def _peak_kb(pid: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
 
+def processor_s(pid: int) -> float:
+    """The processor time that a process has taken so far."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that are free now; all are held until all are found."""
     listeners = [bind("127.0.0.1", 0, "a benchmark") for _ in range(count)]

@@ -14,7 +14,7 @@ from statistics import median
 import msgspec
 
 from bench.altered import NO_LOG
-from bench.case import free_ports
+from bench.case import free_ports, processor_s
 from bench.figures import Line, Report, report
 from bench.load import Load, pinned, put_load
 from bench.released import USE_CASE, release_flights
@@ -104,15 +104,9 @@ def _proxies() -> dict[str, tuple[str, ...]]:
 
 
 def _measured(pid: int, url: str, body: Path, seconds: float) -> Measured:
-    before_s = cpu_s(pid)
+    before_s = processor_s(pid)
     load = put_load(url, body, CONNECTIONS, seconds, LOAD_CORE)
-    return Measured(load=load, cpu_us=(cpu_s(pid) - before_s) / (load.requests_per_second * seconds) * 1_000_000)
-
-
-def cpu_s(pid: int) -> float:
-    """The processor time that a process has taken so far."""
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return Measured(load=load, cpu_us=(processor_s(pid) - before_s) / (load.requests_per_second * seconds) * 1_000_000)
 
 
 def _figure(name: str, rounds: list[dict[str, Measured]]) -> LogFigure:

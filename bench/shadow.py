@@ -13,10 +13,9 @@ from statistics import median
 
 import msgspec
 
-from bench.case import free_ports
+from bench.case import free_ports, processor_s
 from bench.figures import Line, Report, report
 from bench.load import pinned
-from bench.log_overhead import cpu_s
 from bench.offered import Offered, put_offered
 from bench.released import USE_CASE, release_flights
 from bench.requests import LOAD_CORE, SERVER_CORE
@@ -96,9 +95,9 @@ def measure(folder: Path, rounds: int, seconds: float, say: Callable[[str], None
 
 
 def _measured(pid: int, url: str, body: Path, seconds: float) -> Measured:
-    before_s = cpu_s(pid)
+    before_s = processor_s(pid)
     load = put_offered(url, body, RATE, seconds, LOAD_CORE)
-    return Measured(load=load, cpu_us=(cpu_s(pid) - before_s) / load.sent * 1_000_000)
+    return Measured(load=load, cpu_us=(processor_s(pid) - before_s) / load.sent * 1_000_000)
 
 
 def _figure(name: str, rounds: list[dict[str, Measured]]) -> ShadowFigure:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from bench.case import Case, peak_memory_mb
+from bench.case import Case, peak_memory_mb, processor_s
 from bench.figures import Line, Report, report
 from bench.load import FULL_SECONDS
 from bench.peer import ENVIRONMENTS, FASTAPI, FASTAPI_OURS
@@ -37,18 +37,23 @@ Say = Callable[[str], None]
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """One start: seconds until it was ready, and the greatest memory then and after some requests."""
+    """One start: seconds until it was ready, by the clock and of processor time, and the greatest memory then and later."""
 
     seconds: float
+    cpu_seconds: float
     ready_mb: float
     peak_mb: float
 
 
 class StartFigure(Line, frozen=True, kw_only=True):
-    """Medians over the rounds; `ratio` is that of the seconds over the reference's in the same round."""
+    """Medians over the rounds; `ratio` is that of the seconds over the reference's in the same round.
+
+    The processor time tells the cost of a start where others disturb the clock.
+    """
 
     name: str
     seconds: float
+    cpu_seconds: float
     ready_mb: float
     peak_mb: float
     ratio: float | None
@@ -60,6 +65,7 @@ class StartFigure(Line, frozen=True, kw_only=True):
             "what": self.name,
             "s to ready": f"{self.seconds:.2f}",
             f"x {REFERENCE}": "" if self.ratio is None else f"{self.ratio:.2f}",
+            "cpu s": f"{self.cpu_seconds:.2f}",
             "MB when ready": f"{self.ready_mb:.0f}",
             f"peak MB, {_REQUESTS} requests": f"{self.peak_mb:.0f}",
         }
@@ -119,10 +125,11 @@ def _started(case: Case, folder: Path, say: Say) -> Started:
         )
         try:
             seconds = _ready_at(spec, process, Path(log.name)) - began
-            ready_mb = peak_memory_mb(process.pid)
+            cpu_seconds, ready_mb = processor_s(process.pid), peak_memory_mb(process.pid)
             for _ in range(_REQUESTS):
                 _ask("POST", case.url, case.body)
-            return Started(seconds=seconds, ready_mb=ready_mb, peak_mb=peak_memory_mb(process.pid))
+            peak_mb = peak_memory_mb(process.pid)
+            return Started(seconds=seconds, cpu_seconds=cpu_seconds, ready_mb=ready_mb, peak_mb=peak_mb)
         finally:
             process.terminate()
             process.wait()
@@ -163,6 +170,7 @@ def figure(name: str, rounds: Sequence[Mapping[str, Started]]) -> StartFigure:
     return StartFigure(
         name=name,
         seconds=median(start.seconds for start in starts),
+        cpu_seconds=median(start.cpu_seconds for start in starts),
         ready_mb=median(start.ready_mb for start in starts),
         peak_mb=median(start.peak_mb for start in starts),
         ratio=median(ratios) if ratios else None,

@@ -46,7 +46,7 @@ def test_a_figure_is_a_median_and_its_ratio_the_median_of_the_rounds_own() -> No
 
 def test_a_start_is_compared_with_the_peers_in_the_same_round() -> None:
     def started(seconds: float, peak_mb: float) -> start.Started:
-        return start.Started(seconds=seconds, ready_mb=peak_mb - 1, peak_mb=peak_mb)
+        return start.Started(seconds=seconds, cpu_seconds=0.4, ready_mb=peak_mb - 1, peak_mb=peak_mb)
 
     rounds = [
         {"server": started(0.5, 90.0), start.REFERENCE: started(1.0, 130.0)},
