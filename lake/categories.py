@@ -1,9 +1,10 @@
 """Categories that nobody knows: a row with one is answered, and the answer says so."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
+from lake.columns import Columns
 from lake.input_schema import InputSchema
 
 # The fields of a row whose category is not known, by the position of the row; rows without one are left out.
@@ -26,9 +27,15 @@ class KnownCategories:
 
     def unknown(self, records: Sequence[Any]) -> Unknown:
         """The fields of these rows whose category is not known."""
+        return self._unknown(list(map(read, records)) for _, read, _ in self._known)
+
+    def unknown_in(self, columns: Columns) -> Unknown:
+        """The same of rows in columns."""
+        return self._unknown(columns.values(name) for name, _, _ in self._known)
+
+    def _unknown(self, of_each: Iterable[list[str | None]]) -> Unknown:
         found: dict[int, list[str]] = {}
-        for name, read, known in self._known:
-            values = list(map(read, records))
+        for (name, _, known), values in zip(self._known, of_each, strict=True):
             if not known.issuperset(values):
                 for row, value in enumerate(values):
                     if value not in known:

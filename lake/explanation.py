@@ -195,6 +195,12 @@ def is_kept(value: object) -> bool:
     return True
 
 
+def are_kept(times: Sequence[datetime | None]) -> bool:
+    """Whether each of these times is kept."""
+    given = [time for time in times if time is not None] if None in times else times
+    return not given or (is_kept(min(given)) and is_kept(max(given)))  # type: ignore[type-var]  # none of them is None
+
+
 def plain(body: bytes | msgspec.Raw) -> Any:
     """The JSON in these bytes, where a number beyond all is infinite. Raises what MALFORMED names."""
     try:

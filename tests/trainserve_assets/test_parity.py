@@ -49,7 +49,7 @@ def test_trees_are_answered_by_lignum_and_what_it_cannot_run_by_its_own_library(
     rows = [*learnt.rows, *EDGES, *edges(learnt, made.package)]
     loaded = made.package.load()
     assert loaded.instead is None
-    assert differing(loaded.engine, rows, trained.predict(rows)) == 0
+    assert differing(loaded.engine, learnt.features, rows, trained.predict(rows)) == 0
 
 
 def test_edges_are_nulls_unseen_categories_and_both_sides_of_every_border() -> None:
