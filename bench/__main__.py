@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import log_overhead, requests, shipper
+from bench import batches, log_overhead, one_row, requests, shipper
 from bench.figures import Report, table, write_report
 from bench.load import wrk
 from bench.table import measure as measure_table
@@ -18,6 +18,8 @@ Benchmark = Callable[[Path, int, float, Callable[[str], None]], Report]
 BENCHMARKS: dict[str, Benchmark] = {
     "predictor": requests.measure_predictor,
     "proxy": requests.measure_proxy,
+    "batches": batches.measure,
+    "one_row": one_row.measure,
     "log_overhead": log_overhead.measure,
     "shipper": shipper.measure,
     "table": measure_table,
