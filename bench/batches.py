@@ -176,7 +176,7 @@ def _case(server: Case, batch: Batch) -> Case:
 def _rows_per_second(loop: Callable[[], object], seconds: float) -> float:
     """By the median of the batches in so many seconds: a pause of the machine is none of ours."""
     loop()
-    took = []
+    took: list[float] = []
     ends_at = time.perf_counter() + seconds
     while not took or time.perf_counter() < ends_at:
         started = time.perf_counter()

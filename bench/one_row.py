@@ -131,7 +131,7 @@ def _pipeline(name: str, categories: list[str], numbers: list[str], parameters: 
 
 def _row_us(way: Callable[[], object], seconds: float) -> float:
     way()
-    took = []
+    took: list[float] = []
     ends_at = time.perf_counter() + seconds
     while not took or time.perf_counter() < ends_at:
         started = time.perf_counter()

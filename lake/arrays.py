@@ -30,6 +30,7 @@ _DTYPES = {
 # What is as great as this is infinite when it is rounded to the datatype.
 _INFINITE = {"FP32": 2.0**128 - 2.0**103, "FP16": 65_520.0}
 _LENGTH_BYTES = 4
+_MANY = 32  # from so many on it is worth looking whether all are of one length
 _length_at = struct.Struct("<I").unpack_from
 
 
@@ -67,7 +68,7 @@ def _is_within(least: float, greatest: float, field: Field) -> bool:
 
 def texts_of(chunk: bytes, rows: int, path: str) -> list[str]:
     """The texts in the bytes of a tensor of BYTES, each behind its length. Raises InvalidInput, also when they are too many."""
-    encoded = _of_one_length(chunk, rows)
+    encoded = None if rows < _MANY else _of_one_length(chunk, rows)
     return _decoded(_of_any_length(chunk, rows, path) if encoded is None else encoded, path)
 
 

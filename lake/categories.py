@@ -1,6 +1,6 @@
 """Categories that nobody knows: a row with one is answered, and the answer says so."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -27,17 +27,21 @@ class KnownCategories:
 
     def unknown(self, records: Sequence[Any]) -> Unknown:
         """The fields of these rows whose category is not known."""
-        return self._unknown(list(map(read, records)) for _, read, _ in self._known)
+        found: dict[int, list[str]] = {}
+        for name, read, known in self._known:
+            _find(name, list(map(read, records)), known, found)
+        return found
 
     def unknown_in(self, columns: Columns) -> Unknown:
         """The same of rows in columns."""
-        return self._unknown(columns.values(name) for name, _, _ in self._known)
-
-    def _unknown(self, of_each: Iterable[list[str | None]]) -> Unknown:
         found: dict[int, list[str]] = {}
-        for (name, _, known), values in zip(self._known, of_each, strict=True):
-            if not known.issuperset(values):
-                for row, value in enumerate(values):
-                    if value not in known:
-                        found.setdefault(row, []).append(name)
+        for name, _, known in self._known:
+            _find(name, columns.values(name), known, found)
         return found
+
+
+def _find(name: str, values: Sequence[str | None], known: frozenset[str | None], found: dict[int, list[str]]) -> None:
+    if not known.issuperset(values):
+        for row, value in enumerate(values):
+            if value not in known:
+                found.setdefault(row, []).append(name)

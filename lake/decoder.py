@@ -5,7 +5,7 @@ wrong is walked again in Python, to name every problem with its path.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
+from datetime import MAXYEAR, MINYEAR, datetime, timezone
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ import msgspec
 
 from lake.columns import ColumnRecords, Columns
 from lake.errors import InvalidInput
-from lake.explanation import MALFORMED, Explainer, are_kept, is_kept
+from lake.explanation import MALFORMED, Explainer, is_kept
 from lake.input_schema import InputSchema
 from lake.protocol import LONGEST_ID, SCORE, Output
 from lake.repetition import RecordQuotes
@@ -108,7 +108,11 @@ class Decoder:
 
     def _have_years(self, records: Sequence[Any]) -> bool:
         """Whether every time can be said in UTC."""
-        return all(are_kept(list(map(read, records))) for read in self._times)
+        for read in self._times:
+            for time in map(read, records):
+                if time is not None and not MINYEAR < time.year < MAXYEAR and not is_kept(time):
+                    return False
+        return True
 
 
 def event_times_us(schema: InputSchema, records: Sequence[Any], arrival_us: int) -> list[int]:

@@ -197,8 +197,10 @@ def is_kept(value: object) -> bool:
 
 def are_kept(times: Sequence[datetime | None]) -> bool:
     """Whether each of these times is kept."""
-    given = [time for time in times if time is not None] if None in times else times
-    return not given or (is_kept(min(given)) and is_kept(max(given)))  # type: ignore[type-var]  # none of them is None
+    try:
+        return is_kept(min(times, default=None)) and is_kept(max(times, default=None))  # type: ignore[type-var]
+    except TypeError:  # a null among others
+        return are_kept([time for time in times if time is not None])
 
 
 def plain(body: bytes | msgspec.Raw) -> Any:

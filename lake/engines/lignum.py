@@ -111,12 +111,14 @@ class HashCoder:
     def __init__(self, features: Sequence[str], categories: Mapping[str, Sequence[str]]) -> None:
         self._features = features
         self._positions = [position for position, name in enumerate(features) if name in categories]
+        self._readers = [itemgetter(position) for position in self._positions]
         self._hashes = {name: _Hashes(categories[name]).__getitem__ for name in features if name in categories}
 
     def __call__(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Rows as CatBoost's are: a null category is the empty one. A null number is none of lignum's problems."""
-        if any(None in map(itemgetter(position), rows) for position in self._positions):
-            return catboost.prepare(rows, self._positions)
+        for read in self._readers:
+            if None in map(read, rows):
+                return catboost.prepare(rows, self._positions)
         return rows
 
     def of_columns(self, columns: Columns) -> Matrix:
@@ -126,7 +128,7 @@ class HashCoder:
 
 def _given(given: Matrix) -> list[list[float]]:
     """Scores that are what lignum gives."""
-    return (given if given.ndim > 1 else given.reshape(-1, 1)).tolist()  # type: ignore[no-any-return]
+    return given.tolist() if given.ndim > 1 else [[value] for value in given.tolist()]  # type: ignore[no-any-return]
 
 
 def _linked(manifest: "Manifest") -> Callable[[Matrix], list[list[float]]]:

@@ -126,6 +126,8 @@ def _bytes_of(values: Any) -> bytes:
     if isinstance(values[0], float):
         return struct.pack(f"<{len(values)}d", *values)
     framed = {value: _framed(value.encode()) for value in set(values)}
+    if len(framed) == 1:
+        return framed[values[0]] * len(values)
     return b"".join([framed[value] for value in values])
 
 
