@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import log_overhead, requests, shadow, shipper, start
+from bench import batches, log_overhead, one_row, requests, shadow, shipper, start
 from bench.figures import Report, table, write_report
 from bench.load import wrk
 from bench.table import measure as measure_table
@@ -19,6 +19,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "predictor": requests.measure_predictor,
     "proxy": requests.measure_proxy,
     "start": start.measure,
+    "batches": batches.measure,
+    "one_row": one_row.measure,
     "log_overhead": log_overhead.measure,
     "shadow": shadow.measure,
     "shipper": shipper.measure,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.load import Load, Unanswered, put_load
+from bench.load import JSON, Load, Unanswered, put_load
 from lake.errors import Unavailable
 from lake.listener import bind
 from trainserve_assets.platform.processes import Processes, ProcessSpec
@@ -17,12 +17,13 @@ _WARM_TRIES = 20
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """What serves, started in this order, and one request: where it goes, and its body."""
+    """What serves, started in this order, and one request: where it goes, its body, and what it says of that."""
 
     name: str
     specs: tuple[ProcessSpec, ...]
     url: str
     body: bytes
+    headers: dict[str, str] = msgspec.field(default_factory=lambda: dict(JSON))
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ def measure(
     with Processes(folder / "logs", say) as processes:
         processes.start(*case.specs, ready_within_s=_READY_WITHIN_S)
         _warm(case, body, connections[0], core)
-        loads = {number: put_load(case.url, body, number, seconds, core) for number in connections}
+        loads = {number: put_load(case.url, body, number, seconds, core, case.headers) for number in connections}
         peak_mb = {spec.name: peak_memory_mb(processes.pid(spec.name)) for spec in case.specs}
     return Measured(loads=loads, peak_mb=peak_mb)
 
@@ -53,7 +54,7 @@ def _warm(case: Case, body: Path, connections: int, core: int | None) -> None:
     """Load that is not counted, until all of it is answered: some say that they are ready before they are."""
     for _ in range(_WARM_TRIES):
         try:
-            put_load(case.url, body, connections, _WARM_S, core)
+            put_load(case.url, body, connections, _WARM_S, core, case.headers)
         except Unanswered as error:
             failure = error
         else:

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,8 +14,10 @@ FULL_SECONDS = 5.0  # of a load; a run whose loads are shorter is a quick one
 
 _SCRIPT = """
 local file = io.open("{body}"); wrk.body = file:read("*a"); file:close()
-wrk.method = "POST"; wrk.headers["content-type"] = "application/json"
+wrk.method = "POST"
+{headers}
 """
+JSON = {"content-type": "application/json"}
 _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
@@ -41,10 +44,11 @@ def wrk() -> str:
     return found
 
 
-def put_load(url: str, body: Path, connections: int, seconds: float, core: int | None) -> Load:
+def put_load(url: str, body: Path, connections: int, seconds: float, core: int | None, headers: Mapping[str, str] = JSON) -> Load:
     """Send the body again and again, from one thread, on one core where it is given. Raises Unanswered."""
     script = body.with_suffix(".lua")
-    script.write_text(_SCRIPT.format(body=body))
+    said = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
+    script.write_text(_SCRIPT.format(body=body, headers=said))
     command = [wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "-s", str(script), url]
     output = subprocess.run([*pinned(core), *command], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in output or "Socket errors" in output:

@@ -72,7 +72,7 @@ class Flights:
         say("training and releasing the flight model")
         self.home = Home.at(folder / "home")
         self.digest = release_flights(self.home, engine)
-        store = DocumentStore(self.home.lake)
+        self.store = store = DocumentStore(self.home.lake)
         schema = read_input_schema(store, USE_CASE)
         self.body = msgspec.json.encode({"records": [example_record(schema)]})
         self.model: Model = peer_model(folder / "peers", open_package(store, USE_CASE, self.digest), schema)

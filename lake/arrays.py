@@ -1,7 +1,8 @@
 """The bytes of binary tensors, and values as a datatype holds them. Stands apart for NumPy, which few requests need."""
 
 import math
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,11 @@ _DTYPES = {
 # What is as great as this is infinite when it is rounded to the datatype.
 _INFINITE = {"FP32": 2.0**128 - 2.0**103, "FP16": 65_520.0}
 _LENGTH_BYTES = 4
+_MANY = 32  # from so many on it is worth looking whether all are of one length
+_length_at = struct.Struct("<I").unpack_from
 
 
-def numbers_of(chunk: bytes, datatype: str, rows: int, field: Field, path: str) -> tuple[list[Any], bool]:
+def numbers_of(chunk: bytes, datatype: str, rows: int, field: Field, path: str) -> tuple[npt.NDArray[Any], bool]:
     """The values in the bytes of a tensor of numbers, or of BOOL, and whether each is one of the field.
 
     Raises InvalidInput when they are not as many as the rows.
@@ -42,11 +45,17 @@ def numbers_of(chunk: bytes, datatype: str, rows: int, field: Field, path: str) 
         raise InvalidInput([Problem(path=f"{path}.parameters.{BINARY_SIZE}", found=str(len(chunk)), expected=expected)])
     array: npt.NDArray[Any] = np.frombuffer(chunk, dtype)
     if field.type == "boolean":
-        return [bool(value) if value <= 1 else value for value in array.tolist()], bool(array.max() <= 1)
+        return (array.view(np.bool_), True) if array.max() <= 1 else (array, False)
     if field.type == "number":
         array = array.astype(np.float64, copy=False)
     least, greatest = array.min().item(), array.max().item()  # NaN, if there is one
-    return array.tolist(), _is_within(least, greatest, field)
+    return array, _is_within(least, greatest, field)
+
+
+def values_of(array: npt.NDArray[Any], field: Field) -> list[Any]:
+    """The values of an array that does not fit its field, each that does as the field has it."""
+    values: list[Any] = array.tolist()
+    return [bool(value) if value <= 1 else value for value in values] if field.type == "boolean" else values
 
 
 def _is_within(least: float, greatest: float, field: Field) -> bool:
@@ -59,23 +68,65 @@ def _is_within(least: float, greatest: float, field: Field) -> bool:
 
 def texts_of(chunk: bytes, rows: int, path: str) -> list[str]:
     """The texts in the bytes of a tensor of BYTES, each behind its length. Raises InvalidInput, also when they are too many."""
-    texts: list[str] = []
+    encoded = None if rows < _MANY else _of_one_length(chunk, rows)
+    return _decoded(_of_any_length(chunk, rows, path) if encoded is None else encoded, path)
+
+
+def _decoded(encoded: Sequence[bytes], path: str) -> list[str]:
+    """The texts in UTF-8."""
+    try:
+        return list(map(bytes.decode, encoded))
+    except UnicodeDecodeError:
+        wrong = next(index for index, text in enumerate(encoded) if not _is_text(text))
+        problem = Problem(path=f"{path}.data[{wrong}]", found="bytes that are not UTF-8", expected="text")
+        raise InvalidInput([problem]) from None
+
+
+def _is_text(encoded: bytes) -> bool:
+    try:
+        encoded.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _of_one_length(chunk: bytes, rows: int) -> list[bytes] | None:
+    """The texts where all are as long as the first, as codes and times are, and none ends in a zero; None where not."""
+    width, rest = divmod(len(chunk), rows)
+    length = width - _LENGTH_BYTES
+    if rest or length < 1:
+        return None
+    framed = np.dtype({"names": ["length", "text"], "formats": ["<u4", f"S{length}"], "offsets": [0, _LENGTH_BYTES]})
+    table = np.frombuffer(chunk, framed)
+    last = np.frombuffer(chunk, np.uint8)[width - 1 :: width]  # NumPy takes zeros at an end for none
+    return table["text"].tolist() if (table["length"] == length).all() and last.all() else None
+
+
+def _of_any_length(chunk: bytes, rows: int, path: str) -> list[bytes]:
+    texts: list[bytes] = []
     position, end = 0, len(chunk)
     while position < end:
-        if len(texts) == rows:
-            found, expected = f"{end - position} bytes behind its values", f"{rows} values, as its shape says"
-            raise InvalidInput([Problem(path=f"{path}.data", found=found, expected=expected)])
         begin = position + _LENGTH_BYTES
-        position = begin + int.from_bytes(chunk[position:begin], "little")
-        if position > end or begin > end:
-            found, expected = "the end of the tensor's bytes", "the length of a text in four bytes, then the text"
-            raise InvalidInput([Problem(path=f"{path}.data[{len(texts)}]", found=found, expected=expected)])
-        try:
-            texts.append(chunk[begin:position].decode())
-        except UnicodeDecodeError as error:
-            place = f"{path}.data[{len(texts)}]"
-            raise InvalidInput([Problem(path=place, found="bytes that are not UTF-8", expected="text")]) from error
+        following = end + 1 if begin > end else begin + _length_at(chunk, position)[0]
+        if len(texts) == rows or following > end:
+            _decoded(texts, path)  # what is wrong further ahead is named first
+            raise InvalidInput([_no_text(end - position, rows, len(texts), path)])
+        texts.append(chunk[begin:following])
+        position = following
     return texts
+
+
+def _no_text(left: int, rows: int, count: int, path: str) -> Problem:
+    """What is wrong with the bytes that are left behind so many texts."""
+    if count == rows:
+        return Problem(path=f"{path}.data", found=f"{left} bytes behind its values", expected=f"{rows} values, as its shape says")
+    found, expected = "the end of the tensor's bytes", "the length of a text in four bytes, then the text"
+    return Problem(path=f"{path}.data[{count}]", found=found, expected=expected)
+
+
+def count_bytes(text: bytes, wanted: bytes) -> int:
+    """How often one byte stands in a text."""
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(wanted)))
 
 
 def narrowed(values: list[Any], datatype: str, path: str) -> list[Any]:

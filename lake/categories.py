@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
+from lake.columns import Columns
 from lake.input_schema import InputSchema
 
 # The fields of a row whose category is not known, by the position of the row; rows without one are left out.
@@ -28,9 +29,19 @@ class KnownCategories:
         """The fields of these rows whose category is not known."""
         found: dict[int, list[str]] = {}
         for name, read, known in self._known:
-            values = list(map(read, records))
-            if not known.issuperset(values):
-                for row, value in enumerate(values):
-                    if value not in known:
-                        found.setdefault(row, []).append(name)
+            _find(name, list(map(read, records)), known, found)
         return found
+
+    def unknown_in(self, columns: Columns) -> Unknown:
+        """The same of rows in columns."""
+        found: dict[int, list[str]] = {}
+        for name, _, known in self._known:
+            _find(name, columns.values(name), known, found)
+        return found
+
+
+def _find(name: str, values: Sequence[str | None], known: frozenset[str | None], found: dict[int, list[str]]) -> None:
+    if not known.issuperset(values):
+        for row, value in enumerate(values):
+            if value not in known:
+                found.setdefault(row, []).append(name)

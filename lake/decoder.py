@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from lake.columns import ColumnRecords, Columns
 from lake.errors import InvalidInput
 from lake.explanation import MALFORMED, Explainer, is_kept
 from lake.input_schema import InputSchema
@@ -22,11 +23,15 @@ MAXIMUM_ROWS = 10_000
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """A decoded request: its rows as records of the schema, the client's own id for it, and the tensors it wants, if any."""
+    """A decoded request: its rows as records of the schema, the client's own id for it, and the tensors it wants, if any.
+
+    Those that came in tensors are there as columns too, and no record is made of them before one is looked at.
+    """
 
     records: Sequence[Any]
     client_request_id: str | None
     outputs: tuple[Output, ...] = ()
+    columns: Columns | None = None
 
     @property
     def wants_scores_in_json(self) -> bool:
@@ -82,12 +87,12 @@ class Decoder:
         `json_length` is the header that says where the JSON of the body ends, for one with binary tensors behind it.
         """
         request = self._tensors.read(body, json_length)
-        columns = (request.columns[name] for name in self._order)
-        return Rows([self.record_type(*values) for values in zip(*columns, strict=True)], request.id, request.outputs)
+        records = ColumnRecords(request.columns, self._order, self.record_type)
+        return Rows(records, request.id, request.outputs, request.columns)
 
     def written(self, rows: Rows) -> bytes:
         """The rows as a body of records, whichever way they came."""
-        return msgspec.json.encode({"records": rows.records})
+        return msgspec.json.encode({"records": list(rows.records)})
 
     def convert(self, rows: Iterable[dict[str, Any]]) -> list[Any]:
         """Records from plain rows, as batch scoring and parity checks have them, under the same rules, any number."""

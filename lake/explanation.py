@@ -195,6 +195,14 @@ def is_kept(value: object) -> bool:
     return True
 
 
+def are_kept(times: Sequence[datetime | None]) -> bool:
+    """Whether each of these times is kept."""
+    try:
+        return is_kept(min(times, default=None)) and is_kept(max(times, default=None))  # type: ignore[type-var]
+    except TypeError:  # a null among others
+        return are_kept([time for time in times if time is not None])
+
+
 def plain(body: bytes | msgspec.Raw) -> Any:
     """The JSON in these bytes, where a number beyond all is infinite. Raises what MALFORMED names."""
     try:

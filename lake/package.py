@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from lake.columns import Columns
 from lake.documents import Document, DocumentReader, DocumentStore, canonical, decoded, sha256
-from lake.engines import Engine, ReferenceEngine, Translation, engine_module, reference
+from lake.engines import ColumnarEngine, Engine, ReferenceEngine, Translation, engine_module, reference
 from lake.errors import NotFound, SettingError, VerificationError
 from lake.input_schema import Task
 
@@ -90,10 +91,15 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 
     def _verified(self, engine: Engine) -> Engine:
         for sample in self.samples:
-            found = exact(engine.scores([sample.row])[0])
-            if found != sample.scores:
-                raise VerificationError(f"a sealed sample of package {self.digest[:12]}", str(found), str(sample.scores))
+            self._verify(sample, engine.scores([sample.row]))
+            if isinstance(engine, ColumnarEngine):
+                self._verify(sample, engine.scores_of_columns(Columns.of_rows(self.manifest.features, [sample.row])))
         return engine
+
+    def _verify(self, sample: Sample, scores: Sequence[Sequence[float]]) -> None:
+        found = exact(scores[0])
+        if found != sample.scores:
+            raise VerificationError(f"a sealed sample of package {self.digest[:12]}", str(found), str(sample.scores))
 
 
 class LoadedEngine(msgspec.Struct, frozen=True, kw_only=True):

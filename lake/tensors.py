@@ -3,14 +3,15 @@
 The bytes of several tensors stand in the order of the inputs; each says by `binary_data_size` how many are its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
 import msgspec
 
+from lake.columns import Column, Columns
 from lake.errors import InvalidInput, Problem
-from lake.explanation import MALFORMED, Explainer, is_kept, not_json, plain, shown
+from lake.explanation import MALFORMED, Explainer, are_kept, is_kept, not_json, plain, shown
 from lake.input_schema import Field, InputSchema
 from lake.protocol import (
     BINARY_SIZE,
@@ -29,9 +30,9 @@ _UNSUPPORTED = ("shared_memory_region", "classification")
 
 
 class Inference(msgspec.Struct, frozen=True):
-    """A decoded request: its values by field, in columns of one length, and what the answer is to hold."""
+    """A decoded request: its rows as columns, and what the answer is to hold."""
 
-    columns: dict[str, Sequence[Any]]
+    columns: Columns
     outputs: tuple[Output, ...]
     id: str | None
 
@@ -96,10 +97,10 @@ class TensorReader:
                     found.add("inputs", f"no input {name!r}", f"{name}: {field.expectation()}")
         if found:
             raise found.refusal()
-        return Inference(columns, outputs, request.id if isinstance(request.id, str) else None)
+        return Inference(Columns(columns, rows), outputs, request.id if isinstance(request.id, str) else None)
 
-    def _columns(self, request: InferRequest, rest: bytes, rows: int, found: _Found) -> dict[str, Sequence[Any]]:
-        columns: dict[str, Sequence[Any]] = {}
+    def _columns(self, request: InferRequest, rest: bytes, rows: int, found: _Found) -> dict[str, Column]:
+        columns: dict[str, Column] = {}
         end = 0
         for index, tensor in enumerate(request.inputs):
             path = f"inputs[{index}]"
@@ -107,7 +108,7 @@ class TensorReader:
                 size = _size(path, tensor)
             except InvalidInput as refused:
                 found.add_refusal(refused)
-                columns[tensor.name] = ()
+                columns[tensor.name] = []
                 continue
             chunk = None if size is None else rest[end : end + size]
             end += size or 0
@@ -122,7 +123,7 @@ class TensorReader:
             found.add("body", f"{len(rest)} bytes behind the JSON", f"{end}, as the inputs say by {BINARY_SIZE}")
         return columns
 
-    def _column(self, path: str, tensor: Tensor, chunk: bytes | None, field: Field, rows: int, found: _Found) -> Sequence[Any]:
+    def _column(self, path: str, tensor: Tensor, chunk: bytes | None, field: Field, rows: int, found: _Found) -> Column:
         datatypes = TENSOR_TYPES[field.type]
         if tensor.datatype not in datatypes:
             found.add(f"{path}.datatype", shown(tensor.datatype), f"{' or '.join(datatypes)} for {field.name!r}")
@@ -133,15 +134,15 @@ class TensorReader:
                 values = self._json(path, tensor, field) if chunk is None else self._binary(path, tensor, chunk, field, rows)
             except InvalidInput as refused:
                 found.add_refusal(refused)
-                return ()
+                return []
             if len(values) != rows:
                 found.add(f"{path}.data", f"{len(values)} values", f"{rows}, as its shape says")
-            elif field.type == "timestamp" and not all(map(is_kept, values)):
+            elif field.type == "timestamp" and isinstance(values, list) and not are_kept(values):
                 found.add_all(self._explainer.values(f"{path}.data", values, field))
             return values
-        return ()
+        return []
 
-    def _json(self, path: str, tensor: Tensor, field: Field) -> Sequence[Any]:
+    def _json(self, path: str, tensor: Tensor, field: Field) -> list[Any]:
         """The values of a tensor in JSON, flat or, of a matrix with one column, nested."""
         if isinstance(tensor.data, msgspec.UnsetType):
             raise _refusal(f"{path}.data", "nothing", f"a list of values, or {BINARY_SIZE}")
@@ -165,26 +166,26 @@ class TensorReader:
             values = narrowed(values, tensor.datatype, path)
         return self._fitting(path, values, field)
 
-    def _binary(self, path: str, tensor: Tensor, chunk: bytes, field: Field, rows: int) -> Sequence[Any]:
+    def _binary(self, path: str, tensor: Tensor, chunk: bytes, field: Field, rows: int) -> Column:
         """The values of a tensor that are bytes behind the JSON."""
-        from lake.arrays import numbers_of, texts_of
+        from lake.arrays import numbers_of, texts_of, values_of
 
         if not isinstance(tensor.data, msgspec.UnsetType):
             raise _refusal(f"{path}.data", f"data beside {BINARY_SIZE}", "one of them")
         if tensor.datatype == "BYTES":
             return self._fitting(path, texts_of(chunk, rows, path), field)
-        values, fit = numbers_of(chunk, tensor.datatype, rows, field, path)
+        array, fit = numbers_of(chunk, tensor.datatype, rows, field, path)
         if not fit:
-            raise InvalidInput(self._explainer.values(f"{path}.data", values, field))
-        return values
+            raise InvalidInput(self._explainer.values(f"{path}.data", values_of(array, field), field))
+        return array
 
-    def _fitting(self, path: str, values: list[Any], field: Field) -> Sequence[Any]:
+    def _fitting(self, path: str, values: list[Any], field: Field) -> list[Any]:
         """The values as the field has them."""
         try:
-            fitting: Sequence[Any] = msgspec.convert(values, self._accepted[field.name])
+            fitting: list[Any] = msgspec.convert(values, self._accepted[field.name])
         except msgspec.ValidationError as error:
             raise InvalidInput(self._explainer.values(f"{path}.data", values, field)) from error
-        if not all(map(is_kept, fitting)):
+        if field.type == "number" and not all(map(is_kept, fitting)):
             raise InvalidInput(self._explainer.values(f"{path}.data", values, field))
         return fitting
 

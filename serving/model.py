@@ -5,9 +5,10 @@ from operator import attrgetter
 from typing import Any
 
 from lake.categories import KnownCategories
+from lake.columns import Columns
 from lake.copies import CopiedLake, Source
-from lake.decoder import MAXIMUM_ROWS, Decoder
-from lake.engines import Row
+from lake.decoder import MAXIMUM_ROWS, Decoder, Rows
+from lake.engines import ColumnarEngine, Row
 from lake.errors import VerificationError
 from lake.input_schema import InputSchema, read_input_schema
 from lake.interface.examples import example_record
@@ -16,6 +17,9 @@ from lake.interface.signature import signature_of
 from lake.log.privacy import Redactor
 from lake.package import Package, open_package
 from lake.release.live import Release
+
+# For so few, what an engine has to do once for each column costs more than it saves.
+FEW_ROWS = 32
 
 IDENTITY_NOTES = {
     "claimed": "The approver's name is claimed in the run's config, not proven by a signature.",
@@ -45,6 +49,7 @@ class ReleasedModel:
         self._manifest = package.manifest
         loaded = package.load()
         self._engine, self.instead = loaded.engine, loaded.instead
+        self._columnar = self._engine if isinstance(self._engine, ColumnarEngine) else None
         self._row = _row_reader(package.manifest.features)
         self.redactor: Redactor | None = None  # where the predictor keeps the log itself
         self._categories = KnownCategories(schema, package.manifest.categories)
@@ -63,10 +68,17 @@ class ReleasedModel:
         """The name of the engine that runs it."""
         return self._engine.name
 
-    def scored(self, records: Sequence[Any]) -> Scored:
-        """The scores of each record, and the categories that are not known."""
-        scores = self._engine.scores([self._row(record) for record in records])
-        return Scored(scores, self._categories.unknown(records))
+    def scored(self, rows: Rows) -> Scored:
+        """The scores of each row, and the categories that are not known."""
+        if rows.columns is None:
+            scores = self._engine.scores([self._row(record) for record in rows.records])
+            return Scored(scores, self._categories.unknown(rows.records))
+        return Scored(self._scores_of_columns(rows.columns), self._categories.unknown_in(rows.columns))
+
+    def _scores_of_columns(self, columns: Columns) -> list[list[float]]:
+        if self._columnar is not None and len(columns) > FEW_ROWS:
+            return self._columnar.scores_of_columns(columns)
+        return self._engine.scores(columns.rows(self._manifest.features))
 
     def provenance(self, request_id: str) -> Provenance:
         """What stands in the answer to this request."""

@@ -52,9 +52,9 @@ class Predictor:
         if course is not None:
             course.rows = rows
         if len(rows.records) <= ROWS_ON_THE_LOOP:
-            scored = model.scored(rows.records)
+            scored = model.scored(rows)
         else:
-            scored = await asyncio.to_thread(model.scored, rows.records)
+            scored = await asyncio.to_thread(model.scored, rows)
         if course is not None:
             course.scores = scored.scores
         given = GivenAnswer(scored, model.release.model_version, model.provenance(request_id or str(uuid7())))

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lake.engines import Borders, Engine, Row
+from lake.columns import Columns
+from lake.engines import Borders, ColumnarEngine, Engine, Row
 from lake.package import Manifest, exact
 
 UNSEEN = "(never seen)"
@@ -20,6 +21,7 @@ _TEXTS = (UNSEEN, "", "nan", "None", "0", "á\u0301\U0001f6eb", "x" * 1_000)
 _INTEGERS = (0, -1, 2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63))
 _NUMBERS = (0.0, -0.0, 5e-324, 2.0**-126, 16_777_217.0, 1e300, -1e300)
 _ALONE = 200  # rows that are also asked for alone
+_TOGETHER = 50  # rows whose columns are asked for; so few that most have no null, and so are arrays
 _BASES = 7  # rows that edges are put into; no divisor of the usual numbers of edges
 
 Predict = Callable[[Sequence[Row]], list[list[float]]]
@@ -37,14 +39,23 @@ def edge_rows(rows: Sequence[Row], manifest: Manifest, borders: Borders) -> list
     return made
 
 
-def differing(engine: Engine, rows: Sequence[Row], expected: Sequence[Sequence[float]]) -> int:
-    """How many of the rows it answers otherwise than expected, by a single bit, alone or among others."""
-    together = engine.scores(rows)
-    different = {number for number, (one, other) in enumerate(zip(together, expected, strict=True)) if exact(one) != exact(other)}
+def differing(engine: Engine, features: Sequence[str], rows: Sequence[Row], expected: Sequence[Sequence[float]]) -> int:
+    """How many of the rows it answers otherwise than expected, by a single bit: alone, among others, or as columns."""
+    truth = [exact(scores) for scores in expected]
+    different = _apart(engine.scores(rows), truth)
+    if isinstance(engine, ColumnarEngine):
+        for start in range(0, len(rows), _TOGETHER):
+            part = slice(start, start + _TOGETHER)
+            found = engine.scores_of_columns(Columns.of_rows(features, rows[part]))
+            different |= {start + number for number in _apart(found, truth[part])}
     for number in np.linspace(0, len(rows) - 1, min(_ALONE, len(rows))).astype(int).tolist():
-        if exact(engine.scores([rows[number]])[0]) != exact(expected[number]):
+        if exact(engine.scores([rows[number]])[0]) != truth[number]:
             different.add(number)
     return len(different)
+
+
+def _apart(found: Sequence[Sequence[float]], truth: Sequence[tuple[str, ...]]) -> set[int]:
+    return {number for number, (one, other) in enumerate(zip(found, truth, strict=True)) if exact(one) != other}
 
 
 def _edges(categories: Sequence[str] | None, types: set[type], borders: Sequence[float]) -> Iterator[Any]:

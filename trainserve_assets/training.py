@@ -109,7 +109,7 @@ def packed(trained: Trained, manifest: Manifest, engines: Sequence[str], known: 
     for name in engines:
         try:
             package = pack(msgspec.structs.replace(manifest, engine=name), trained.model, samples)
-            if not (different := differing(package.as_named(), rows, expected)):
+            if not (different := differing(package.as_named(), manifest.features, rows, expected)):
                 return Packed(package=package, passed_over=passed_over)
             passed_over[name] = f"{different:,} of {len(rows):,} answers differ"
         except Exception as error:  # noqa: BLE001 - Untranslatable, or whatever its library raises: another engine answers

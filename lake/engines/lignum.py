@@ -7,13 +7,15 @@ the trees' sums; for scikit-learn the link to probabilities is here, in the very
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from lake.columns import Columns
 from lake.engines import Row, Untranslatable, catboost, sklearn
 from lake.engines.boosted_trees import MISSING_CODE, lightgbm_text
+from lake.engines.matrix import Matrix, matrix_of
 
 if TYPE_CHECKING:
     from lake.package import Manifest
@@ -21,7 +23,17 @@ if TYPE_CHECKING:
 NAME = "lignum"
 TREES_FILE = "trees.txt"
 
-_Array = npt.NDArray[np.float64]
+
+class Coder(Protocol):
+    """What makes rows, or columns, what the trees take."""
+
+    def __call__(self, rows: Sequence[Row]) -> Any:
+        """Rows as `Model.predict` takes them."""
+        ...
+
+    def of_columns(self, columns: Columns) -> Matrix:
+        """The matrix that the trees see."""
+        ...
 
 
 class LignumEngine:
@@ -29,17 +41,21 @@ class LignumEngine:
 
     name = NAME
 
-    def __init__(
-        self, data: bytes, prepare: Callable[[Sequence[Row]], Any], link: Callable[[_Array], list[list[float]]], *, raw: bool
-    ) -> None:
-        self._predict = _loaded(data).predict
-        self._prepare = prepare
+    def __init__(self, data: bytes, coder: Coder, link: Callable[[Matrix], list[list[float]]], *, raw: bool) -> None:
+        model = _loaded(data)
+        self._predict = model.predict
+        self._predict_matrix = model._c_model.predict  # noqa: SLF001 - `predict` has no way in for hashes of categories
+        self._coder = coder
         self._link = link
         self._raw = raw
 
     def scores(self, rows: Sequence[Row]) -> list[list[float]]:
         """See `Engine.scores`."""
-        return self._link(self._predict(self._prepare(rows), self._raw, 1, "serial"))
+        return self._link(self._predict(self._coder(rows), self._raw, 1, "serial"))
+
+    def scores_of_columns(self, columns: Columns) -> list[list[float]]:
+        """See `ColumnarEngine.scores_of_columns`."""
+        return self._link(self._predict_matrix(self._coder.of_columns(columns), self._raw, 1, "serial"))
 
 
 def translate(model: object, manifest: "Manifest") -> dict[str, bytes]:
@@ -55,10 +71,10 @@ def translate(model: object, manifest: "Manifest") -> dict[str, bytes]:
 
 def load(files: Mapping[str, bytes], manifest: "Manifest") -> LignumEngine:
     """The engine from the very bytes that were verified."""
+    features, categories = manifest.features, manifest.categories
     if manifest.reference == catboost.NAME:
-        categories = [index for index, name in enumerate(manifest.features) if name in manifest.categories]
-        return LignumEngine(files[catboost.FILE], _without_null_categories(categories), _given(manifest), raw=False)
-    coder = sklearn.MatrixCoder(manifest.features, manifest.categories, missing=MISSING_CODE)
+        return LignumEngine(files[catboost.FILE], HashCoder(features, categories), _given, raw=False)
+    coder = sklearn.MatrixCoder(features, categories, missing=MISSING_CODE)
     return LignumEngine(files[TREES_FILE], coder, _linked(manifest), raw=True)
 
 
@@ -75,25 +91,47 @@ def _loaded(data: bytes) -> Any:
         os.close(file)
 
 
-def _without_null_categories(positions: Sequence[int]) -> Callable[[Sequence[Row]], Sequence[Row]]:
-    """Rows as CatBoost's are: a null category is the empty one. A null number is none of lignum's problems."""
+class _Hashes(dict[str | None, float]):
+    """CatBoost's hashes of categories, those that it knows reckoned once. A null category is the empty one."""
 
-    def prepare(rows: Sequence[Row]) -> Sequence[Row]:
-        if any(row[position] is None for position in positions for row in rows):
-            return catboost.prepare(rows, positions)
+    def __init__(self, known: Sequence[str]) -> None:
+        import lignum
+
+        self._hash = lignum.catboost_hash
+        super().__init__((category, float(self._hash(category))) for category in known)
+        self[None] = float(self._hash(""))
+
+    def __missing__(self, category: str | None) -> float:
+        return float(self._hash(category))
+
+
+class HashCoder:
+    """Makes rows what the trees of CatBoost take."""
+
+    def __init__(self, features: Sequence[str], categories: Mapping[str, Sequence[str]]) -> None:
+        self._features = features
+        self._positions = [position for position, name in enumerate(features) if name in categories]
+        self._readers = [itemgetter(position) for position in self._positions]
+        self._hashes = {name: _Hashes(categories[name]).__getitem__ for name in features if name in categories}
+
+    def __call__(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Rows as CatBoost's are: a null category is the empty one. A null number is none of lignum's problems."""
+        for read in self._readers:
+            if None in map(read, rows):
+                return catboost.prepare(rows, self._positions)
         return rows
 
-    return prepare
+    def of_columns(self, columns: Columns) -> Matrix:
+        """The matrix, with the hash of each category."""
+        return matrix_of(columns, self._features, self._hashes)
 
 
-def _given(manifest: "Manifest") -> Callable[[_Array], list[list[float]]]:
+def _given(given: Matrix) -> list[list[float]]:
     """Scores that are what lignum gives."""
-    if manifest.task == "multiclass":
-        return lambda given: given.tolist()
-    return lambda given: [[value] for value in given.tolist()]
+    return given.tolist() if given.ndim > 1 else [[value] for value in given.tolist()]  # type: ignore[no-any-return]
 
 
-def _linked(manifest: "Manifest") -> Callable[[_Array], list[list[float]]]:
+def _linked(manifest: "Manifest") -> Callable[[Matrix], list[list[float]]]:
     """Scores of the sums of scikit-learn's trees."""
     match manifest.task:
         case "binary":
@@ -101,7 +139,7 @@ def _linked(manifest: "Manifest") -> Callable[[_Array], list[list[float]]]:
         case "multiclass":
             return lambda sums: _softmax(sums).tolist()
         case "regression":
-            return lambda sums: [[value] for value in sums.tolist()]
+            return _given
 
 
 def _logistic(value: float) -> float:
@@ -112,7 +150,7 @@ def _logistic(value: float) -> float:
         return 0.0
 
 
-def _softmax(sums: _Array) -> _Array:
+def _softmax(sums: Matrix) -> Matrix:
     """As scikit-learn's, in its operations and its order of memory."""
     shifted = np.asfortranarray(sums)
     shifted = shifted - shifted.max(axis=1, keepdims=True)

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from lake.columns import Columns
 from lake.engines import Borders, Row
 from lake.engines.boosted_trees import is_boosted, split_borders
+from lake.engines.matrix import Matrix, matrix_of
 from lake.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -41,24 +42,37 @@ def wait_passively() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+class _Codes(dict[str | None, float]):
+    """The positions of the categories in a list."""
+
+    def __init__(self, categories: Sequence[str], missing: float) -> None:
+        super().__init__((category, float(code)) for code, category in enumerate(categories))
+        self._missing = missing
+
+    def __missing__(self, _category: str | None) -> float:
+        return self._missing
+
+
 class MatrixCoder:
     """Makes rows a matrix of shape (rows, features): a category is its position in its list, `missing` if null or unknown."""
 
     def __init__(self, features: Sequence[str], categories: Mapping[str, Sequence[str]], missing: float = math.nan) -> None:
-        self._missing = missing
-        self._codes = [
-            (position, {category: float(code) for code, category in enumerate(categories[name])})
-            for position, name in enumerate(features)
-            if name in categories
-        ]
+        self._features = features
+        codes = {name: _Codes(categories[name], missing) for name in features if name in categories}
+        self._by_name = {name: positions.__getitem__ for name, positions in codes.items()}
+        self._by_position = [(features.index(name), code) for name, code in self._by_name.items()]
 
-    def __call__(self, rows: Sequence[Row]) -> npt.NDArray[np.float64]:
+    def __call__(self, rows: Sequence[Row]) -> Matrix:
         """The matrix; a null number is NaN."""
         coded = [list(row) for row in rows]
-        for position, codes in self._codes:
+        for position, code in self._by_position:
             for row in coded:
-                row[position] = codes.get(row[position], self._missing)
+                row[position] = code(row[position])
         return np.array(coded, dtype=np.float64)
+
+    def of_columns(self, columns: Columns) -> Matrix:
+        """The same of columns."""
+        return matrix_of(columns, self._features, self._by_name)
 
 
 class SklearnEngine:
@@ -74,18 +88,22 @@ class SklearnEngine:
         if untrusted:
             raise VerificationError(f"the types inside {FILE}", ", ".join(sorted(untrusted)), "only types on the fixed list")
         self._model: Any = skops.io.loads(data, trusted=list(TRUSTED))
-        self._prepare = MatrixCoder(manifest.features, manifest.categories)
+        self._coder = MatrixCoder(manifest.features, manifest.categories)
         self._task = manifest.task
 
     def scores(self, rows: Sequence[Row]) -> list[list[float]]:
         """See `Engine.scores`."""
-        matrix = self._prepare(rows)
+        return self._scores(self._coder(rows))
+
+    def scores_of_columns(self, columns: Columns) -> list[list[float]]:
+        """See `ColumnarEngine.scores_of_columns`."""
+        return self._scores(self._coder.of_columns(columns))
+
+    def _scores(self, matrix: Matrix) -> list[list[float]]:
         if self._task == "regression":
-            return [[value] for value in self._model.predict(matrix).tolist()]
-        probabilities = self._model.predict_proba(matrix).tolist()
-        if self._task == "binary":
-            return [[positive] for _, positive in probabilities]
-        return list(probabilities)
+            return self._model.predict(matrix).reshape(-1, 1).tolist()  # type: ignore[no-any-return]
+        probabilities = self._model.predict_proba(matrix)
+        return (probabilities[:, 1:] if self._task == "binary" else probabilities).tolist()  # type: ignore[no-any-return]
 
     def borders(self) -> Borders:
         """See `ReferenceEngine.borders`."""

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -110,7 +111,7 @@ def _tensor(name: str, scored: Scored, schema: InputSchema) -> OutputTensor:
     if name == SCORE:
         width = len(scores[0])
         shape = [rows] if width == 1 else [rows, width]
-        return OutputTensor(name=SCORE, datatype="FP64", shape=shape, data=[value for row in scores for value in row])
+        return OutputTensor(name=SCORE, datatype="FP64", shape=shape, data=list(chain.from_iterable(scores)))
     if name == LABEL:
         texts: list[float | str | bool] = [schema.classes[row.index(max(row))] for row in scores]
     else:
@@ -124,8 +125,14 @@ def _bytes_of(values: Any) -> bytes:
     """Numbers as FP64, texts each behind its length, as the extension has them."""
     if isinstance(values[0], float):
         return struct.pack(f"<{len(values)}d", *values)
-    texts = [value.encode() for value in values]
-    return b"".join(part for text in texts for part in (len(text).to_bytes(4, "little"), text))
+    framed = {value: _framed(value.encode()) for value in set(values)}
+    if len(framed) == 1:
+        return framed[values[0]] * len(values)
+    return b"".join([framed[value] for value in values])
+
+
+def _framed(text: bytes) -> bytes:
+    return len(text).to_bytes(4, "little") + text
 
 
 _decode = msgspec.json.Decoder(InferResponse).decode

@@ -6,14 +6,17 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lake.columns import ColumnRecords, Columns
 from lake.decoder import MAXIMUM_ROWS, Decoder, Rows, event_times_us
-from lake.errors import InvalidInput
+from lake.errors import InvalidInput, Problem
 from lake.input_schema import Field
 from lake.log.records import encode_record
+from tests.protocol import JSON_LENGTH, binary_body
 from tests.scenario import parcel, parcel_schema, prediction, records_body, tensors_body, without
 
 DECODER = Decoder(parcel_schema())
@@ -180,7 +183,7 @@ def test_a_column_may_have_the_shape_of_a_matrix_with_one_column() -> None:
     for one in request["inputs"]:
         one["shape"] = [1, 1]
 
-    assert DECODER.tensors(msgspec.json.encode(request)).records == flat
+    assert list(DECODER.tensors(msgspec.json.encode(request)).records) == list(flat)
 
 
 ROWS = st.lists(
@@ -205,8 +208,51 @@ ROWS = st.lists(
 def test_the_same_rows_give_the_same_records_by_every_way_in(rows: list[dict[str, Any]]) -> None:
     records = DECODER.records(records_body(*rows)).records
 
-    assert DECODER.tensors(tensors_body(*rows)).records == records
+    assert list(DECODER.tensors(tensors_body(*rows)).records) == records
+    assert list(DECODER.tensors(*_in_bytes(rows)).records) == records
     assert DECODER.convert(rows) == records
+
+
+TEXTS = (
+    st.lists(st.text(max_size=6), min_size=1, max_size=5)
+    | st.lists(st.text(max_size=3).map(lambda text: text + "\0"), min_size=1, max_size=5)
+    | st.lists(st.text("ab\0", min_size=2, max_size=2), min_size=1, max_size=5)
+)
+
+
+@given(TEXTS)
+def test_texts_in_bytes_are_what_they_are_whatever_their_lengths_and_ends(texts: list[str]) -> None:
+    rows = DECODER.tensors(*_in_bytes([parcel(parcel_id=text, carrier=text) for text in texts]))
+
+    assert [(record.parcel_id, record.carrier) for record in rows.records] == list(zip(texts, texts, strict=True))
+
+
+@pytest.mark.parametrize("others", ["a", "ab"])
+def test_the_first_text_that_is_not_utf8_is_named(others: str) -> None:
+    body, length = _in_bytes([parcel(parcel_id=text) for text in ("x", others, "y", "z")])
+    with pytest.raises(InvalidInput) as refused:
+        DECODER.tensors(body.replace(b"\1\0\0\0y", b"\1\0\0\0\xff").replace(b"\1\0\0\0z", b"\1\0\0\0\xfe"), length)
+
+    problem = Problem(path="inputs[0].data[2]", found="bytes that are not UTF-8", expected="text")
+    assert refused.value.problems == (problem,)
+
+
+def test_no_record_is_made_of_columns_before_one_is_looked_at() -> None:
+    made: list[tuple[int, str]] = []
+
+    def make(number: int, text: str) -> tuple[int, str]:
+        made.append((number, text))
+        return number, text
+
+    columns = Columns({"text": ["a", "b"], "number": np.array([1, 2])}, rows=2)
+    records = ColumnRecords(columns, ("number", "text"), make)
+    assert (len(records), made) == (2, [])
+    assert (records[1], list(records), made) == ((2, "b"), [(1, "a"), (2, "b")], [(1, "a"), (2, "b")])
+
+
+def _in_bytes(rows: list[dict[str, Any]]) -> tuple[bytes, str]:
+    body, headers = binary_body(*rows)
+    return body, headers[JSON_LENGTH]
 
 
 NAMES = st.sampled_from(parcel_schema().names)

@@ -8,7 +8,8 @@ import msgspec
 import polars as pl
 import pytest
 
-from lake.engines import Row
+from lake.columns import Columns
+from lake.engines import Engine, Row
 from lake.engines.boosted_trees import MISSING_CODE
 from lake.errors import VerificationError
 from lake.input_schema import Task
@@ -49,7 +50,7 @@ def test_trees_are_answered_by_lignum_and_what_it_cannot_run_by_its_own_library(
     rows = [*learnt.rows, *EDGES, *edges(learnt, made.package)]
     loaded = made.package.load()
     assert loaded.instead is None
-    assert differing(loaded.engine, rows, trained.predict(rows)) == 0
+    assert differing(loaded.engine, learnt.features, rows, trained.predict(rows)) == 0
 
 
 def test_edges_are_nulls_unseen_categories_and_both_sides_of_every_border() -> None:
@@ -80,6 +81,31 @@ def _nudged(trained: Trained, rows: Sequence[Row]) -> list[list[float]]:
     """The trained model's answers, but for the last bit of the last."""
     *scores, [last] = trained.predict(rows)
     return [*scores, [math.nextafter(last, math.inf)]]
+
+
+class _ApartByColumns:
+    """An engine that is right by rows, and by columns one bit off in the last of each batch."""
+
+    name = "apart"
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def scores(self, rows: Sequence[Row]) -> list[list[float]]:
+        return self._engine.scores(rows)
+
+    def scores_of_columns(self, columns: Columns) -> list[list[float]]:
+        *others, last = self._engine.scores(columns.rows(("carrier", "weight_kg", "stops", "express")))
+        return [*others, [math.nextafter(score, math.inf) for score in last]]
+
+
+def test_an_engine_that_is_one_bit_off_by_columns_alone_differs() -> None:
+    learnt = lesson("regression")
+    trained = train("catboost", learnt, SMALL["catboost"], seed=1)
+    engine = sealed(learnt, trained).package.load().engine
+    rows = learnt.rows[:120]
+    assert differing(engine, learnt.features, rows, trained.predict(rows)) == 0
+    assert differing(_ApartByColumns(engine), learnt.features, rows, trained.predict(rows)) == 3  # batches of 50
 
 
 def test_a_use_case_that_insists_is_answered_by_the_reference() -> None:

@@ -55,7 +55,8 @@ def engine_findings(package: Package, engine: Engine, alone: AskedAlone, holdout
         reference = package.reference()
         rows = [*holdout, *edge_rows(holdout, manifest, reference.borders())]
         claim = f"{manifest.engine} answers the holdout and the edges of the model as {manifest.reference} does, bit for bit"
-        findings.append(_finding(claim, differing(engine, rows, reference.scores(rows)), len(rows)))
+        different = differing(engine, manifest.features, rows, reference.scores(rows))
+        findings.append(_finding(claim, different, len(rows)))
     return findings
 
 

@@ -1,0 +1,38 @@
+"""The matrix of float64 that trees and pipelines take: a category is a number that stands for it, a null number NaN."""
+
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lake.columns import Columns
+
+Matrix = npt.NDArray[np.float64]
+
+# What makes a category a number, by the name of its feature.
+Codes = Mapping[str, Callable[[str | None], float]]
+
+
+def matrix_of(columns: Columns, features: Sequence[str], codes: Codes) -> Matrix:
+    """A row for each of the columns', a column for each feature."""
+    matrix = np.empty((len(columns), len(features)), dtype=np.float64)
+    for position, name in enumerate(features):
+        code, column = codes.get(name), columns[name]
+        if code is not None:
+            matrix[:, position] = np.fromiter(map(code, columns.values(name)), np.float64, len(columns))
+        else:
+            matrix[:, position] = _numbers(column) if isinstance(column, list) else column
+    return matrix
+
+
+def _numbers(values: list[Any]) -> Matrix:
+    """As `np.array(values, np.float64)`, which takes twice as long."""
+    packed = struct.Struct(f"{len(values)}d").pack
+    try:
+        data = packed(*values)
+    except struct.error:  # a null
+        data = packed(*[math.nan if value is None else value for value in values])
+    return np.frombuffer(data)
