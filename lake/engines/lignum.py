@@ -128,7 +128,7 @@ class HashCoder:
 
 def _given(given: Matrix) -> list[list[float]]:
     """Scores that are what lignum gives."""
-    return given.tolist() if given.ndim > 1 else [[value] for value in given.tolist()]  # type: ignore[no-any-return]
+    return given.tolist() if given.ndim > 1 else [[value] for value in given.tolist()]
 
 
 def _linked(manifest: "Manifest") -> Callable[[Matrix], list[list[float]]]:
