@@ -15,7 +15,7 @@ import pytest
 from lake.errors import SettingError
 from lake.home import Home
 from lake.listener import bind
-from tests.ports import free_port
+from tests.ports import free_port, proxy_port
 from tests.scenario import USE_CASE
 from tests.served import eventually
 from trainserve_assets.platform.processes import DidNotStart, Processes, ProcessSpec, trainserve_command
@@ -165,9 +165,10 @@ with Processes(home.logs, print) as processes:
     [(0, "the proxy"), (101, f"the predictor of {USE_CASE}/champion"), (102, f"the predictor of {USE_CASE}/challenger")],
 )
 def test_a_port_in_use_is_named_before_anything_starts(home: Home, offset: int, what: str) -> None:
-    with bind("127.0.0.1", 0, "a test") as listener:
-        port = listener.getsockname()[1]
-        topology = Topology(home=home, host="127.0.0.1", proxy_port=port - offset, dagit_port=port, arms=ARMS)
+    first = proxy_port(len(ARMS))
+    port = first + offset
+    with bind("127.0.0.1", port, "a test"):
+        topology = Topology(home=home, host="127.0.0.1", proxy_port=first, dagit_port=port, arms=ARMS)
         with pytest.raises(SettingError) as refused:
             topology.check_ports(dagit=False)
 
