@@ -157,7 +157,7 @@ with Processes(home.logs, print) as processes:
         parent.kill()
         parent.wait()
 
-    eventually(lambda: not any(map(is_running, pids)))
+    eventually(lambda: not any(map(is_running, pids)), within_s=60)
 
 
 @pytest.mark.parametrize(
