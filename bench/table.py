@@ -1,7 +1,8 @@
 """What it costs to open a log table, to read one day of it and to commit to it, after 100 commits and after 10,000.
 
 The commits are those of a shipper that ships every 5 s, with maintenance in between as often as its schedule says. Before
-each maintenance the log's files are dated back, as if 5 s lay between two commits, so that it cleans what it would clean.
+each maintenance the log's files are dated back, as if 5 s lay between two commits, so that it cleans what it would clean; and
+files without use are kept for as many commits as there would be in their time.
 Both tables stand side by side at the end and are looked at in turn: a machine that is slow for a while is so for both.
 """
 
@@ -18,6 +19,7 @@ import polars as pl
 from bench.figures import Line, Report, report
 from bench.load import FULL_SECONDS
 from lake.delta import Table
+from lake.delta_properties import UNUSED
 from lake.log.maintenance import Upkeep, maintain
 
 COMMITTED_EVERY_S = 5
@@ -56,11 +58,13 @@ def measure(folder: Path, rounds: int, seconds: float, say: Callable[[str], None
     commits = MANY if seconds >= FULL_SECONDS else QUICK
     many = Table(str(folder / "many"), "bench", "predictions")
     few = Table(str(folder / "few"), "bench", "predictions")
+    began = time.monotonic()
     for number in range(1, commits + 1):
         _commit(many, number)
         if number % MAINTAINED_EVERY == 0:
             _date_back(Path(many.uri), number)
-            maintain(many, Upkeep(), datetime.now(timezone.utc), thorough=False)
+            haste = number * COMMITTED_EVERY_S / (time.monotonic() - began)
+            maintain(many, Upkeep(unused=UNUSED / haste), datetime.now(timezone.utc), thorough=False)
         if number == FEW:
             shutil.copytree(many.uri, few.uri)
         if number % (commits // 10) == 0:

@@ -31,6 +31,7 @@ _SOON_RETRIES: dict[str, Any] = {"max_retries": 2, "retry_timeout": timedelta(se
 _SOON_TIMEOUTS: dict[str, Any] = {"connect_timeout": timedelta(seconds=2), "read_timeout": timedelta(seconds=5)}
 _PROBE = "put-if-absent"
 _COLOURS = re.compile(r"\x1b\[\d*m|↳")
+_TAKEN = re.compile(r" in \d+(\.\d+)?[mµn]?s\b")
 _DOCUMENT = re.compile(r"(?:<\?xml[^>]*>)?\s*<Error>.*?<Code>(.*?)</Code>.*?<Message>(.*?)</Message>.*</Error>", re.DOTALL)
 
 
@@ -118,8 +119,11 @@ def is_missing(error: FileNotFoundError, lake: str) -> bool:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What an error of these libraries says: without the pages of its source, the store's own document, or colours."""
-    said = _COLOURS.sub("", str(error).partition("\n\nDebug source:")[0])
+    """What an error of these libraries says: without the pages of its source, the store's own document, or colours.
+
+    It says the same each time: what is news is told by its words, so how long it took is left out.
+    """
+    said = _TAKEN.sub("", _COLOURS.sub("", str(error).partition("\n\nDebug source:")[0]))
     return " ".join(_DOCUMENT.sub(r"\1: \2", said).split())
 
 

@@ -14,7 +14,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from lake.bucket import check_put_if_absent, in_one_line, table_options
 from lake.delta_log import sync_commits
-from lake.delta_ranges import NO_RANGES, ranges
+from lake.delta_properties import NO_RANGES, log_properties
 from lake.errors import Conflict, NotFound, Unavailable
 from lake.failpoints import reach
 from lake.times import rfc3339
@@ -279,16 +279,17 @@ class Table:
         self._sync_commits_after(before)
 
     def _created(self, frame: pl.DataFrame, partition_by: list[str] | None) -> DeltaTable:
-        if not self.exists():
-            with contextlib.suppress(DeltaError):  # somebody else made it in the same moment: then it opens
-                write_deltalake(
-                    self.uri,
-                    frame.clear(),
-                    mode="ignore",
-                    partition_by=partition_by,
-                    configuration=ranges(frame.columns),
-                    storage_options=self._options,
-                )
+        with contextlib.suppress(NotFound):
+            return self.open()
+        with contextlib.suppress(DeltaError):  # somebody else made it in the same moment: then it opens
+            write_deltalake(
+                self.uri,
+                frame.clear(),
+                mode="ignore",
+                partition_by=partition_by,
+                configuration={**log_properties(frame.columns)},
+                storage_options=self._options,
+            )
         return self.open()
 
     def _away(self, error: Exception) -> Unavailable:

@@ -1,6 +1,6 @@
 """Rows of a Delta table that go on purpose, and at once: by their numbers, and then the files that held them.
 
-Maintenance keeps files without use for a day, for readers; here they go now, and a reader who is among them fails.
+Maintenance keeps files without use for hours, for readers; here they go now, and a reader who is among them fails.
 """
 
 import contextlib

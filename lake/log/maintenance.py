@@ -11,12 +11,12 @@ import msgspec
 import polars as pl
 
 from lake.delta import Table
+from lake.delta_properties import SHORT_LOG, UNUSED, WHOLE_LOG, keep_unused
 from lake.errors import Conflict, TrainServeError
 from lake.tables import MAINTENANCE, MAINTENANCE_SCHEMA, conform
 
 # A table that gets a commit every 5 s has 180 of them after a quarter of an hour.
 FEWEST_SMALL_FILES = 16
-UNUSED_FILES_HOURS = 24
 
 
 class Upkeep(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,22 +24,20 @@ class Upkeep(msgspec.Struct, frozen=True, kw_only=True):
 
     Rows whose time in the column `arrival` is `keep_days` ago are deleted; None keeps them for good. What is `held`, for a
     legal reason, loses no row and no file. `versions` says that older versions are cited: its log is kept whole, files
-    stay for `unused_files_hours`, and those of `cited()` versions for good.
+    without use stay for `unused`, and those of `cited()` versions for good.
     """
 
     arrival: str = ""
     keep_days: int | None = None
     held: bool = False
     versions: bool = False
-    unused_files_hours: int = UNUSED_FILES_HOURS
+    unused: timedelta = UNUSED
     cited: Callable[[], Collection[int]] = tuple
 
     @property
     def properties(self) -> dict[str, str]:
-        """What Delta is told. A log entry serves nobody once a checkpoint follows it and whoever began before it has ended."""
-        log = {"enableExpiredLogCleanup": "false"} if self.versions else {"logRetentionDuration": "interval 2 hours"}
-        kept = {"deletedFileRetentionDuration": f"interval {self.unused_files_hours} hours"}
-        return {f"delta.{name}": value for name, value in (log | kept).items()}
+        """What Delta is told."""
+        return (WHOLE_LOG if self.versions else SHORT_LOG) | keep_unused(self.unused)
 
 
 class Done(msgspec.Struct, kw_only=True):

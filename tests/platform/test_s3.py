@@ -2,6 +2,7 @@
 
 import io
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
@@ -28,6 +29,7 @@ from trainserve_assets.platform.processes import Processes, ProcessSpec, trainse
 from trainserve_assets.windows.table import newest_windows
 
 ROWS = 30
+AWAY_S = 600
 
 
 @pytest.fixture
@@ -133,6 +135,31 @@ def test_without_the_store_answers_are_logged_and_what_waited_is_shipped_once_wh
         eventually(lambda: backlog(afar).bytes == 0, within_s=90)
         eventually(lambda: client.get("/health/ready").json()["alarms"] == {})
 
+    assert shipped(afar) == sorted(request_ids)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * AWAY_S)
+def test_after_ten_minutes_without_the_store_the_spools_drain_and_every_answer_stands_once(
+    afar: Home, bucket: Bucket, processes: Processes
+) -> None:
+    Approver(afar).release(toy())
+    with listening(create_app(afar, USE_CASE, "champion")) as url, proxied(afar, parameters({"champion": url})) as client:
+        processes.start(shipper(afar))
+        request_ids = sent(client, ROWS)
+        eventually(lambda: len(shipped(afar)) == ROWS, within_s=60)
+        waiting = backlog(afar).bytes
+        with bucket.away():
+            until = time.monotonic() + AWAY_S
+            while time.monotonic() < until:
+                request_ids += sent(client, ROWS)
+                assert backlog(afar).bytes > waiting
+                waiting = backlog(afar).bytes
+                time.sleep(1)
+        request_ids += sent(client, ROWS)
+        eventually(lambda: backlog(afar).bytes == 0, within_s=120)
+
+    assert len(request_ids) > 100 * ROWS
     assert shipped(afar) == sorted(request_ids)
 
 

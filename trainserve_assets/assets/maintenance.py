@@ -1,6 +1,7 @@
 """The asset `maintenance`: keeps tables quick to open and no older than they may be, on schedules of its own."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 
 import dagster as dg
@@ -27,7 +28,6 @@ from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 
 OFTEN, NIGHTLY = "*/15 * * * *", "40 3 * * *"
-_HOURS_OF_A_DAY = 24
 _COLUMNS = dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in MAINTENANCE_SCHEMA.items()])
 _BUSY = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 _DESCRIPTION = (
@@ -64,7 +64,7 @@ def maintenance_definitions(use_case: UseCase) -> dg.Definitions:
         kept[DATASET] = Upkeep(
             held=retention.holds(DATASET),
             versions=True,
-            unused_files_hours=retention.dataset_versions * _HOURS_OF_A_DAY,
+            unused=timedelta(days=retention.dataset_versions),
             cited=partial(cited_dataset_versions, lake, use_case),
         )
         return kept

@@ -11,7 +11,7 @@ import polars as pl
 
 from lake.delta import Table
 from lake.delta_erasure import remove_unused
-from lake.delta_ranges import NO_RANGES
+from lake.delta_properties import NO_RANGES
 from lake.failpoints import reach
 from lake.input_schema import InputSchema, read_input_schema
 from lake.log.entity import NamedEntity
