@@ -20,7 +20,7 @@ import msgspec
 from lake.errors import TrainServeError, Unavailable
 
 _PR_SET_PDEATHSIG = 1
-_STOP_S = 20.0
+_STOP_S = 45.0  # a server takes up to 40 to answer what it has taken
 _LOOK_S = 0.2
 # A child that dies is started again at once; one that keeps dying soon after it was started waits longer each time.
 _RESTART_PAUSE_S = 0.5
