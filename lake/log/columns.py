@@ -188,28 +188,32 @@ class _Features:
 
 
 class Commits:
-    """Makes frames of the records of commits, of which there are few."""
+    """Makes frames of the records of commits."""
 
     def frame(self, records: Sequence[bytes], seqs: Sequence[int], spool_id: str) -> tuple[pl.DataFrame, list[int]]:
         """The rows of these records, which tell their slot themselves, and the numbers of those that cannot be read."""
         del spool_id
-        decoded, numbers, unreadable = [], [], []
-        for seq, encoded in zip(seqs, records, strict=True):
-            try:
-                decoded.append(_commit(encoded))
-            except MALFORMED:
-                unreadable.append(seq)
-            else:
-                numbers.append(seq)
-        return commits_frame(decoded, numbers), unreadable
+        try:
+            return commits_frame(_commits(_together(records)), seqs), []
+        except MALFORMED:
+            readable = [self._is_readable(record) for record in records]
+        kept = commits_frame(_commits(_together(list(compress(records, readable)))), list(compress(seqs, readable)))
+        return kept, [seq for seq, whole in zip(seqs, readable, strict=True) if not whole]
 
-
-_commit = msgspec.msgpack.Decoder(CommitRecord).decode
+    def _is_readable(self, record: bytes) -> bool:
+        try:
+            _commits(_together([record]))
+        except MALFORMED:
+            return False
+        return True
 
 
 def _decoder(of: Any) -> Callable[[bytes], list[Any]]:
     decode: Callable[[bytes], list[Any]] = msgspec.msgpack.Decoder(list[of]).decode
     return decode
+
+
+_commits = _decoder(CommitRecord)
 
 
 def _decoder_of_rows(fields: list[tuple[str, Any, None]]) -> Callable[[bytes], list[Any]]:
