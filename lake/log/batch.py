@@ -18,8 +18,7 @@ from lake.log.columns import Columns, Commits, Kind, Unreadable, kind_of
 from lake.log.segment import closed_segments, first_seq, read_segment, segments
 from lake.tables import COMMITS
 
-# Records that are decoded together: more of them would not stay in the processor's cache.
-_TOGETHER = 4_096
+_TOGETHER = 16_384
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
