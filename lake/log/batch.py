@@ -18,6 +18,7 @@ from lake.log.columns import Columns, Commits, Kind, Unreadable, kind_of
 from lake.log.segment import closed_segments, first_seq, read_segment, segments
 from lake.tables import COMMITS
 
+# Rows that stand together in memory, as a frame has them: pieces that are smaller are slower to write.
 _TOGETHER = 16_384
 
 

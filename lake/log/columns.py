@@ -7,7 +7,7 @@ one use case, table and number of members, are decoded together, by one call, as
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import chain, compress
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import polars as pl
@@ -113,9 +113,10 @@ class Columns:
         self._names = [column_of(field.name) for field in fields]
         self._defaults = [field.default for field in fields]
         self._features = _Features(features_dtype(schema))
+        begin = (Literal[kind.table], Literal[kind.use_case])  # which are known, so that no record makes its own
         later = (msgspec.Raw,) * (known - len(fields))  # members that a later version added
         self._typed, self._untyped = (
-            _decoder(tuple.__class_getitem__((str, *[_member_type(field, row) for field in fields[:known]], *later)))
+            _decoder(tuple.__class_getitem__((*begin, *[_member_type(field, row) for field in fields[1:known]], *later)))
             for row in (self._features.typed, self._features.untyped)
         )
 
@@ -242,7 +243,7 @@ def _rows_of_numbers(name: str, values: Sequence[list[float] | None], dtype: pl.
     if len(lengths) != 1 or 0 in lengths:
         return pl.Series(name, values, dtype=dtype)
     [length] = lengths
-    cut = pl.Series(name, list(chain.from_iterable(rows)), dtype=pl.Float64).reshape((-1, length)).arr.to_list()
+    cut = pl.Series(name, list(chain.from_iterable(rows)), dtype=pl.Float64).reshape((-1, length)).cast(dtype)
     if len(rows) == len(values):
         return cut
     places = iter(range(len(rows)))
