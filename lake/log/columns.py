@@ -7,7 +7,7 @@ one use case, table and number of members, are decoded together, by one call, as
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import chain, compress
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import polars as pl
@@ -34,9 +34,11 @@ TABLES = (COMMITS, PREDICTIONS, LABELS)
 _RECORDS: dict[str, type[msgspec.Struct]] = {PREDICTIONS: PredictionRecord, LABELS: LabelRecord}
 _SCHEMAS: dict[str, Callable[[InputSchema], pl.Schema]] = {PREDICTIONS: predictions_schema, LABELS: labels_schema}
 
+# Records that are decoded together: more of them would not stay in the processor's cache.
+_TOGETHER = 1_024
+
 _LONG_ARRAY = 0xDC  # how msgpack begins an array of 16 to 65,535 members; a shorter one begins with their number
 _SHORT_ARRAY_MEMBERS = 0x0F
-_NIL = b"\xc0"
 _ARRAY = b"\xdd"  # of any length, which follows in four bytes
 
 # Bytes that are not UTF-8, and nesting without end, are no MsgspecError.
@@ -109,48 +111,45 @@ class Columns:
         self._target = _SCHEMAS[kind.table](schema)
         self._filed = filing_date(schema) if kind.table == PREDICTIONS else None
         self._names = [column_of(field.name) for field in fields]
-        self._defaults = [_NIL if field.name == FEATURES else field.default for field in fields]
-        types = [_member_type(field) for field in fields][:known]
-        later = (msgspec.Raw,) * (known - len(types))  # members that a later version added
-        self._decode = _decoder(tuple.__class_getitem__((str, *types, *later)))
+        self._defaults = [field.default for field in fields]
         self._features = _Features(features_dtype(schema))
+        begin = (Literal[kind.table], Literal[kind.use_case])  # which are known, so that no record makes its own
+        later = (msgspec.Raw,) * (known - len(fields))  # members that a later version added
+        self._typed, self._untyped = (
+            _decoder(tuple.__class_getitem__((*begin, *[_member_type(field, row) for field in fields[1:known]], *later)))
+            for row in (self._features.typed, self._features.untyped)
+        )
 
     def frame(self, records: Sequence[bytes], seqs: Sequence[int], spool_id: str) -> tuple[pl.DataFrame, list[int]]:
         """The rows of these records, and the numbers of those among them that cannot be read.
 
         A record with fewer members than are known now was written before they were: they have their defaults.
         """
-        try:
-            return self._rows(records, seqs, spool_id), []
-        except MALFORMED:
-            readable = [self._is_readable(record) for record in records]
-        kept = self._rows(list(compress(records, readable)), list(compress(seqs, readable)), spool_id)
-        return kept, [seq for seq, whole in zip(seqs, readable, strict=True) if not whole]
+        frames, unreadable = [], list[int]()
+        for begin in range(0, len(records), _TOGETHER):
+            part, numbers = records[begin : begin + _TOGETHER], seqs[begin : begin + _TOGETHER]
+            try:
+                frames.append(self._rows(part, numbers, typed=True))
+            except MALFORMED:
+                readable = [_is_readable(record, self._untyped) for record in part]
+                frames.append(self._rows(list(compress(part, readable)), list(compress(numbers, readable)), typed=False))
+                unreadable += [seq for seq, whole in zip(numbers, readable, strict=True) if not whole]
+        filed = {} if self._filed is None else {"event_date": self._filed}
+        rows = pl.concat(frames, rechunk=True).with_columns(spool_id=pl.lit(spool_id), **filed)
+        return conform(rows, self._target, self._table), unreadable
 
-    def _rows(self, records: Sequence[bytes], seqs: Sequence[int], spool_id: str) -> pl.DataFrame:
-        members = list(zip(*self._decode(_together(records)), strict=True))[1:] or [()] * len(self._names)
+    def _rows(self, records: Sequence[bytes], seqs: Sequence[int], *, typed: bool) -> pl.DataFrame:
+        decode = self._typed if typed else self._untyped
+        members = list(zip(*decode(_together(records)), strict=True))[1:] or [()] * len(self._names)
         members += [(default,) * len(records) for default in self._defaults[len(members) :]]
         columns = [
-            self._features.series(values) if name == FEATURES else _series(name, values, self._target[name], name != "label")
+            self._features.series(values, typed=typed)
+            if name == FEATURES
+            else _series(name, values, self._target[name], name != "label")
             for name, values in zip(self._names, members, strict=False)
             if name in self._target
         ]
-        columns += [
-            pl.Series("seq", seqs, dtype=pl.Int64),
-            pl.Series("spool_id", [spool_id], pl.String).new_from_index(0, len(seqs)),
-        ]
-        filed = {} if self._filed is None else {"event_date": self._filed}
-        return conform(pl.DataFrame(columns).with_columns(**filed), self._target, self._table)
-
-    def _is_readable(self, record: bytes) -> bool:
-        try:
-            [members] = self._decode(_together([record]))
-            for name, member in zip(self._names, members[1:], strict=False):
-                if name == FEATURES:
-                    self._features.rows([member])
-        except MALFORMED:
-            return False
-        return True
+        return pl.DataFrame([*columns, pl.Series("seq", seqs, dtype=pl.Int64)])
 
 
 class _Features:
@@ -158,20 +157,11 @@ class _Features:
 
     def __init__(self, dtype: pl.Struct) -> None:
         self._fields = list(pl.Schema(dtype.to_schema()).items())
-        self._typed = _decoder_of_rows([(name, _TYPES[kind] | None, None) for name, kind in self._fields])
-        self._untyped = _decoder_of_rows([(name, Any, None) for name, _ in self._fields])
+        self.typed = _row([(name, _TYPES[kind] | None, None) for name, kind in self._fields])
+        self.untyped = _row([(name, Any, None) for name, _ in self._fields])
 
-    def rows(self, encoded: Sequence[bytes]) -> tuple[list[Any], bool]:
-        """These rows, and whether every value is of its field's type."""
-        array = _together(encoded)
-        try:
-            return self._typed(array), True
-        except MALFORMED:
-            return self._untyped(array), False
-
-    def series(self, encoded: Sequence[bytes]) -> pl.Series:
-        """The column of these encoded rows; null is a row that could not be decoded when it was received."""
-        rows, typed = self.rows(encoded)
+    def series(self, rows: Sequence[Any], *, typed: bool) -> pl.Series:
+        """The column of these rows, of one type; None is a row that could not be decoded when it was received."""
         present = [row is not None for row in rows]
         absent = (None,) * len(self._fields)
         values = list(map(astuple, rows)) if all(present) else [absent if row is None else astuple(row) for row in rows]
@@ -188,23 +178,17 @@ class _Features:
 
 
 class Commits:
-    """Makes frames of the records of commits, of which there are few."""
+    """Makes frames of the records of commits."""
 
     def frame(self, records: Sequence[bytes], seqs: Sequence[int], spool_id: str) -> tuple[pl.DataFrame, list[int]]:
         """The rows of these records, which tell their slot themselves, and the numbers of those that cannot be read."""
         del spool_id
-        decoded, numbers, unreadable = [], [], []
-        for seq, encoded in zip(seqs, records, strict=True):
-            try:
-                decoded.append(_commit(encoded))
-            except MALFORMED:
-                unreadable.append(seq)
-            else:
-                numbers.append(seq)
-        return commits_frame(decoded, numbers), unreadable
-
-
-_commit = msgspec.msgpack.Decoder(CommitRecord).decode
+        try:
+            return commits_frame(_commits(_together(records)), seqs), []
+        except MALFORMED:
+            readable = [_is_readable(record, _commits) for record in records]
+        kept = commits_frame(_commits(_together(list(compress(records, readable)))), list(compress(seqs, readable)))
+        return kept, [seq for seq, whole in zip(seqs, readable, strict=True) if not whole]
 
 
 def _decoder(of: Any) -> Callable[[bytes], list[Any]]:
@@ -212,9 +196,20 @@ def _decoder(of: Any) -> Callable[[bytes], list[Any]]:
     return decode
 
 
-def _decoder_of_rows(fields: list[tuple[str, Any, None]]) -> Callable[[bytes], list[Any]]:
-    """Decodes many rows of features; a field that a row lacks is null, one that the table lacks is left out."""
-    return _decoder(msgspec.defstruct("Row", fields, gc=False) | None)
+_commits = _decoder(CommitRecord)
+
+
+def _row(fields: list[tuple[str, Any, None]]) -> Any:
+    """What a row of features is decoded as; a field that a row lacks is null, one that the table lacks is left out."""
+    return msgspec.defstruct("Row", fields, gc=False) | None
+
+
+def _is_readable(record: bytes, decode: Callable[[bytes], list[Any]]) -> bool:
+    try:
+        decode(_together([record]))
+    except MALFORMED:
+        return False
+    return True
 
 
 def _together(encoded: Sequence[bytes]) -> bytes:
@@ -222,10 +217,10 @@ def _together(encoded: Sequence[bytes]) -> bytes:
     return b"".join([_ARRAY, len(encoded).to_bytes(4, "big"), *encoded])
 
 
-def _member_type(field: msgspec.structs.FieldInfo) -> Any:
-    """What a member is decoded as: rows of features are left for later, and integers are those that a column can hold."""
+def _member_type(field: msgspec.structs.FieldInfo, row: Any) -> Any:
+    """What a member is decoded as: integers are those that a column can hold."""
     if field.name == FEATURES:
-        return msgspec.Raw
+        return row
     if field.type is int:
         return _INT64
     return _INT64 | None if field.type == int | None else field.type
@@ -248,7 +243,7 @@ def _rows_of_numbers(name: str, values: Sequence[list[float] | None], dtype: pl.
     if len(lengths) != 1 or 0 in lengths:
         return pl.Series(name, values, dtype=dtype)
     [length] = lengths
-    cut = pl.Series(name, list(chain.from_iterable(rows)), dtype=pl.Float64).reshape((-1, length)).arr.to_list()
+    cut = pl.Series(name, list(chain.from_iterable(rows)), dtype=pl.Float64).reshape((-1, length)).cast(dtype)
     if len(rows) == len(values):
         return cut
     places = iter(range(len(rows)))

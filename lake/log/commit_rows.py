@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from lake.errors import VerificationError
-from lake.log.commits import Commit, CommitRecord
+from lake.log.commits import Commit, CommitRecord, Span
 from lake.tables import COMMITS, COMMITS_SCHEMA, conform
 
 # The columns that hold a commit, and what they are called in it.
@@ -18,13 +18,26 @@ _MEMBERS = {name: name.replace("_at_utc", "_at_us") for name in COMMITS_SCHEMA i
 
 def commits_frame(records: Sequence[CommitRecord], seqs: Sequence[int]) -> pl.DataFrame:
     """The rows of `commits` for these records."""
-    rows = [
-        {**msgspec.to_builtins(record.commit, builtin_types=(bytes,)), "leaves": record.leaves, "seq": seq}
-        for record, seq in zip(records, seqs, strict=True)
+    commits = [record.commit for record in records]
+    columns = [
+        pl.Series(name, [getattr(commit, member) for commit in commits], COMMITS_SCHEMA[name])
+        for name, member in _MEMBERS.items()
+        if name not in ("leaves", "spans")
     ]
-    stored = pl.DataFrame(rows, schema={member: COMMITS_SCHEMA[name] for name, member in _MEMBERS.items()} | {"seq": pl.Int64()})
-    named = stored.rename({member: name for name, member in _MEMBERS.items()})
-    return conform(named.with_columns(commit_date=pl.col("committed_at_utc").dt.date()), COMMITS_SCHEMA, COMMITS)
+    columns += [
+        pl.Series("leaves", [record.leaves for record in records], COMMITS_SCHEMA["leaves"]),
+        _spans([commit.spans for commit in commits]),
+        pl.Series("seq", seqs, COMMITS_SCHEMA["seq"]),
+    ]
+    rows = pl.DataFrame(columns).with_columns(commit_date=pl.col("committed_at_utc").dt.date())
+    return conform(rows, COMMITS_SCHEMA, COMMITS)
+
+
+def _spans(of_commits: Sequence[tuple[Span, ...]]) -> pl.Series:
+    """The column of spans, which are alike in many commits: a list of structs takes Polars longer than all other columns."""
+    places = {spans: place for place, spans in enumerate(dict.fromkeys(of_commits))}
+    distinct = pl.Series("spans", msgspec.to_builtins(list(places)), COMMITS_SCHEMA["spans"])
+    return distinct.gather(pl.Series([places[spans] for spans in of_commits], dtype=pl.UInt32))
 
 
 def commit_records(rows: pl.DataFrame) -> Iterator[CommitRecord]:

@@ -192,7 +192,7 @@ class Shipper:
     def _append(self, batch: Batch, spool: str) -> int:
         shipped = 0
         for (use_case, name), frames in batch.frames.items():
-            frame = pl.concat(frames, rechunk=True)  # one piece is written at half the cost of many
+            frame = pl.concat(frames)
             rows = Table(self._home.lake, use_case, name).append_once(frame, spool, PARTITIONS.get(name))
             reach("table synced")
             known = frame.height - rows

@@ -3,9 +3,12 @@
 from typing import Any
 
 import msgspec
+import polars as pl
 import pytest
 
-from lake.log.columns import Columns, Unreadable, kind_of
+from lake.log.columns import Columns, Commits, Unreadable, kind_of
+from lake.log.commit_rows import commit_records
+from lake.log.commits import Commit, CommitRecord, Span, encode_commit_record
 from lake.log.records import PredictionRecord, encode_record
 from lake.tables import LABELS, PREDICTIONS
 from tests.lake.rows import rows_of
@@ -88,6 +91,45 @@ def test_one_that_cannot_be_read_is_told_from_the_others(damaged: bytes) -> None
     assert unreadable == [8]
     assert frame["seq"].to_list() == [7, 9]
     assert frame.drop("seq").equals(rows_of([prediction(1), prediction(3)], parcel_schema()).drop("seq"))
+
+
+def test_among_many_the_damaged_ones_cost_only_themselves() -> None:
+    """More than are decoded together, the first of them and the last."""
+    records = [encode_record(prediction(1 + number % 20)) for number in range(3_000)]
+    lost = (0, 1_500, 2_999)
+    damaged = [altered(2, status="two hundred") if number in lost else record for number, record in enumerate(records)]
+
+    frame, unreadable = Columns(kind_of(records[0]), parcel_schema()).frame(damaged, range(3_000), "s")
+
+    assert unreadable == list(lost)
+    assert frame.equals(rows_of(records, parcel_schema(), first_seq=0).filter(~pl.col("seq").is_in(lost)))
+
+
+def commit(number: int, *spans: Span) -> bytes:
+    """An encoded commit over these spans, which nobody has signed."""
+    made = Commit(
+        spool_id="s",
+        number=number,
+        first_seq=10 * number,
+        count=sum(span.count for span in spans),
+        root=b"root",
+        previous="previous",
+        committed_at_us=1_000_000 * number,
+        spans=spans,
+        key_id="key",
+    )
+    return encode_commit_record(CommitRecord(made, b"leaves"))
+
+
+def test_a_commit_that_cannot_be_read_is_told_from_the_others_whose_spans_are_their_own() -> None:
+    answers, labels = Span(USE_CASE, PREDICTIONS, 2), Span(USE_CASE, LABELS, 1)
+    whole = [commit(1, answers), commit(2, answers, labels), commit(3), commit(4, answers)]
+
+    frame, unreadable = Commits().frame([*whole[:2], whole[0][:-1], *whole[2:]], [3, 6, 7, 8, 11], "s")
+
+    assert unreadable == [7]
+    assert frame.select("number", "seq").rows() == [(1, 3), (2, 6), (3, 8), (4, 11)]
+    assert list(commit_records(frame)) == [msgspec.msgpack.decode(one, type=CommitRecord) for one in whole]
 
 
 def test_where_none_can_be_read_there_are_no_rows() -> None:
