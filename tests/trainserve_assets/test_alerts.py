@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import time_machine
 
+from lake.heartbeat import Heartbeat, find_heartbeat
 from lake.home import Home
 from tests.parcel_log import LOG_FROM, append_log, labels_of, parcels_sent, two_arms, write_history, write_releases
 from tests.parcel_training import Platform, failures
@@ -440,3 +441,21 @@ def test_no_mail_goes_in_the_clear_where_encryption_is_asked_for(watched: Platfo
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_each_tick_leaves_a_sign_of_life_for_those_who_watch_from_outside(
+    watched: Platform, hook: Hook, clock: time_machine.Traveller
+) -> None:
+    write_settings(watched, duty(hook))
+    say(watched)
+    tick(watched)
+    clock.shift(timedelta(seconds=30))
+    tick(watched)
+
+    assert find_heartbeat(watched.lake.store, USE_CASE) == Heartbeat(
+        use_case=USE_CASE,
+        at_utc="2026-03-01T12:00:30.000Z",
+        open_errors=1,
+        waiting=1,
+        waits_since_utc="2026-03-01T12:00:00.000Z",
+    )

@@ -12,6 +12,7 @@ import msgspec
 
 from checks.alerts import Alert, Evaluated, Kind, Telling, due, followed, told_now
 from lake.documents import Document, DocumentStore, canonical, decoded
+from lake.heartbeat import Heartbeat
 from lake.times import rfc3339, utc
 from trainserve_assets.alerts.receivers import AnyReceiver
 
@@ -98,6 +99,18 @@ class AlertBook(Document, frozen=True, kw_only=True):
             return msgspec.structs.replace(self, waiting=waiting)
         waiting = tuple(one for one in self.waiting if one.id != notice.id)
         return msgspec.structs.replace(self, waiting=waiting, delivered=(*self.delivered, notice)[-_DELIVERED_KEPT:])
+
+    def heartbeat(self, now: datetime) -> Heartbeat:
+        """The sign of life that goes with the book as it stands."""
+        errors = sum(alert.statement.severity == "error" for alert in self.open)
+        return Heartbeat(
+            use_case=self.use_case,
+            at_utc=rfc3339(now),
+            open_warnings=len(self.open) - errors,
+            open_errors=errors,
+            waiting=len(self.waiting),
+            waits_since_utc=min((notice.at_utc for notice in self.waiting), default=None),
+        )
 
 
 def read_book(store: DocumentStore, use_case: str) -> AlertBook:

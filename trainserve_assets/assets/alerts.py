@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from lake.heartbeat import write_heartbeat
 from lake.times import now_utc
 from trainserve_assets.alerts.receivers import AlertSettings
 from trainserve_assets.alerts.round import deliver, take
@@ -25,6 +26,7 @@ def alerts_definitions(use_case: UseCase) -> dg.Definitions:
         settings, store = AlertSettings.read(lake.home.alerts), lake.store
         book, evaluations = take(context.instance, store, use_case.name, claims(context, use_case), settings, now_utc)
         book, delivered, failed = deliver(store, book, settings, gates, now_utc)
+        write_heartbeat(store, book.heartbeat(now_utc()))
         for words in failed:
             context.log.warning(words)
         return dg.SkipReason(
