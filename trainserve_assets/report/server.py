@@ -13,7 +13,7 @@ from lake.documents import DocumentStore
 from lake.errors import NotFound, TrainServeError, Unavailable, VerificationError
 from lake.evaluation import evaluations
 from lake.listener import bind
-from trainserve_assets.report.files import CONTENT_TYPES, folder_of, read_file, stored
+from trainserve_assets.report.files import CONTENT_TYPES, REPORT, folder_of, read_file, read_page, stored
 from trainserve_assets.report.templating import html_template
 
 LIVE = "/health/live"
@@ -69,7 +69,8 @@ def answer(store: DocumentStore, path: str) -> Answer:
         if len(parts) != _PARTS or parts[1] != "evaluations":
             raise NotFound("page", path, "The index is at /.")
         use_case, _, evaluation_id, name = parts
-        return Answer(body=read_file(store, use_case, evaluation_id, name), content_type=CONTENT_TYPES[name])
+        read = read_page(store, use_case, evaluation_id) if name == REPORT else read_file(store, use_case, evaluation_id, name)
+        return Answer(body=read, content_type=CONTENT_TYPES[name])
     except tuple(_STATUSES) as error:
         return Answer(body=f"{error}\n".encode(), content_type=_TEXT, status=_STATUSES[type(error)])
 
