@@ -1,7 +1,7 @@
 """What asset checks said since it was last read, from Dagster's event log: Dagster's failure sensors never see checks."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -10,7 +10,10 @@ import msgspec
 
 from checks.alerts import Evaluated, Severity, Statement
 from lake.times import rfc3339
+from trainserve_assets.runs import automation
 
+# Not a check of Dagster's, but whether they were made: what it finds is told as theirs is.
+MADE = "checks_are_made"
 _PAGE = 25
 _SEVERITIES: Mapping[dg.AssetCheckSeverity, Severity] = {
     dg.AssetCheckSeverity.WARN: "warning",
@@ -34,6 +37,38 @@ def new_evaluations(
         if new:
             until[name] = new[-1][0]
     return [evaluated for _, evaluated in sorted(found, key=lambda one: one[0])], until
+
+
+def checks_not_made(instance: dg.DagsterInstance, checks: Mapping[dg.AssetCheckKey, str]) -> list[Evaluated]:
+    """Of each asset whether the newest run that was to make its checks did; nothing while one is under way.
+
+    A check that could not be made says nothing, which looks like health. A run that a person launched, that person watches.
+    """
+    found = []
+    for (use_case, asset), keys in _by_asset(checks).items():
+        newest = [one for key in keys for one in instance.event_log_storage.get_asset_check_execution_history(key, limit=1)]
+        plans = [one for one in newest if not isinstance(one.evaluation, dg.AssetCheckEvaluation)]
+        runs = {one.run_id: instance.get_run_by_id(one.run_id) for one in plans}
+        if not newest or any(run is not None and not run.is_finished for run in runs.values()):
+            continue
+        failed = [id_ for id_, run in runs.items() if run is not None and run.is_failure_or_canceled and automation(run.tags)]
+        unmade = [one for one in plans if one.run_id in failed]
+        statement = Statement(
+            use_case=use_case,
+            asset=asset,
+            check=MADE,
+            at_utc=_at(max(one.create_timestamp for one in unmade or newest)),
+            passed=not unmade,
+            severity="error",
+            seen=f"{len(unmade)} of {len(newest)} checks were not made"
+            + (f", as their run {', '.join(one[:8] for one in failed)} failed: look at it in Dagit" if unmade else ""),
+            expected="The newest run that Dagster launched by itself made every check of this asset.",
+            observed=float(len(unmade)),
+            limit=0.0,
+            rows=len(newest),
+        )
+        found.append(Evaluated(asset=asset, check=MADE, at_utc=statement.at_utc, statements=[statement]))
+    return found
 
 
 def name_of(key: dg.AssetCheckKey) -> str:
@@ -68,7 +103,7 @@ def _evaluated(key: dg.AssetCheckKey, claim: str, at_s: float, evaluation: dg.As
     rows: Sequence[Mapping[str, Any]] = [{"passed": evaluation.passed, "reason": evaluation.description, **metadata}]
     if isinstance(each, dg.TableMetadataValue):
         rows = [{"remedy": metadata.get("remedy"), **one.data} for one in each.records]
-    at_utc = rfc3339(datetime.fromtimestamp(at_s, timezone.utc))
+    at_utc = _at(at_s)
     statements = [_statement(key, claim, at_utc, said) for said in rows]
     worst = _SEVERITIES[evaluation.severity]
     evidence = any(not one.passed and one.observed is not None for one in statements)
@@ -99,6 +134,17 @@ def _statement(key: dg.AssetCheckKey, claim: str, at_utc: str, said: Mapping[str
 
 def _asset_of(key: dg.AssetCheckKey) -> str:
     return "/".join(key.asset_key.path[1:])
+
+
+def _by_asset(checks: Iterable[dg.AssetCheckKey]) -> dict[tuple[str, str], list[dg.AssetCheckKey]]:
+    found: dict[tuple[str, str], list[dg.AssetCheckKey]] = {}
+    for key in checks:
+        found.setdefault((key.asset_key.path[0], _asset_of(key)), []).append(key)
+    return found
+
+
+def _at(at_s: float) -> str:
+    return rfc3339(datetime.fromtimestamp(at_s, timezone.utc))
 
 
 def _text(value: object) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from lake.documents import DocumentStore
 from lake.times import Clock
 from trainserve_assets.alerts.book import AlertBook, Notice, read_book, write_book
-from trainserve_assets.alerts.evaluations import new_evaluations
+from trainserve_assets.alerts.evaluations import checks_not_made, new_evaluations
 from trainserve_assets.alerts.messages import message_of
 from trainserve_assets.alerts.receivers import AlertSettings, AnyReceiver
 from trainserve_assets.alerts.sending import NotDelivered, send
@@ -32,7 +32,7 @@ def take(
     evaluated, read_until = new_evaluations(instance, checks, before.read_until)
     now = clock()
     book = msgspec.structs.replace(before, read_until={**before.read_until, **read_until})
-    for one in evaluated:  # each is told, also one that ended before anybody looked
+    for one in [*evaluated, *checks_not_made(instance, checks)]:  # each is told, also one that ended before anybody looked
         book = book.taken(one, receivers, now).noticed(receivers, now, settings.telling)
     book = book.noticed(receivers, now, settings.telling)
     if book != before:
