@@ -133,6 +133,7 @@ def test_a_package_that_is_live_no_more_takes_no_share_from_the_one_that_is(watc
     found = look(watched)
 
     assert newest(watched) == before
+    assert found.passed
     assert "it is live no more" in (found.description or "")
 
 

@@ -25,6 +25,7 @@ from trainserve_assets.use_case import UseCase
 from trainserve_assets.verdicts import check_result
 
 CHECK = "challengers_do_no_harm"
+_GONE = "it is live no more"
 _DONE: Mapping[Outcome, str] = {
     "lowered": "its share went to zero",
     "lowered before": "its share was taken away for this before, and somebody gave it one again",
@@ -72,7 +73,10 @@ def experiment_definitions(use_case: UseCase) -> dg.Definitions:
         table = lake.table(use_case.name, EXPERIMENT)
         added = table.append_new(pl.concat(rows), ["champion_digest", "challenger_digest", "decided_at_utc"]) if rows else 0
         stopped = stop_harm(lake, use_case, looks)
-        shown = {**_shown(looks), **({"harm": "; ".join(stopped.values())} if stopped else {})}
+        shown = {
+            **_shown(looks),
+            **({"harm": "; ".join(f"{pair.challenger_arm}: {words}" for pair, words in stopped.items())} if stopped else {}),
+        }
         yield dg.MaterializeResult(
             metadata={"new_looks": added, "delta_version": table.version(), **shown},
             check_results=[_check(looks, stopped)],
@@ -93,14 +97,14 @@ def stop_harm(lake: LakeResource, use_case: UseCase, looks: Mapping[Pair, Compar
     for pair, found in harmful.items():
         release = live.on(pair.challenger_arm)
         if release is None or release.package_digest != pair.challenger_digest:
-            done[pair] = f"{pair.challenger_arm}: it is live no more"
+            done[pair] = _GONE
             continue
         if release.role != "challenger":
-            done[pair] = f"{pair.challenger_arm}: as a {release.role} it answers nobody, so there is no share to take away"
+            done[pair] = f"as a {release.role} it answers nobody, so there is no share to take away"
             continue
         crossed = {one.name: str(one) for one in found.guardrails if one.crossed}
         harm = Harm(arm=pair.challenger_arm, package_digest=pair.challenger_digest, guardrails=crossed)
-        done[pair] = f"{pair.challenger_arm}: {_DONE[lower(lake.store, in_force, harm, now_utc())]}"
+        done[pair] = _DONE[lower(lake.store, in_force, harm, now_utc())]
     return done
 
 
@@ -129,14 +133,15 @@ def _check(looks: Mapping[Pair, Comparison], stopped: Mapping[Pair, str]) -> dg.
 
 
 def _verdict(look: Comparison, done: str | None) -> Verdict:
-    """Of the guardrails the one that is crossed furthest, by its own limit."""
+    """Of the guardrails the one that is crossed furthest, by its own limit. What is live no more does no harm any more."""
     worst = max(look.guardrails, key=lambda one: (one.crossed, one.low - one.limit), default=None)
     if worst is None:
         return Verdict(passed=True, reason="no guardrail can be judged yet, so none is crossed")
     crossed = "; ".join(str(one) for one in look.guardrails if one.crossed)
-    reason = f"it does harm: {crossed}; {done}" if crossed else f"no guardrail is crossed; nearest to its limit is {worst}"
-    remedy: Remedy | None = "roll back" if crossed else None
-    return Verdict(passed=not crossed, reason=reason, observed=worst.low, limit=worst.limit, rows=worst.n, remedy=remedy)
+    reason = f"it did harm: {crossed}; {done}" if crossed else f"no guardrail is crossed; nearest to its limit is {worst}"
+    harms = bool(crossed) and done != _GONE
+    remedy: Remedy | None = "roll back" if harms else None
+    return Verdict(passed=not harms, reason=reason, observed=worst.low, limit=worst.limit, rows=worst.n, remedy=remedy)
 
 
 def _metric(use_case: UseCase, pair: Pair) -> str:
