@@ -30,7 +30,7 @@ class SettingError(TrainServeError):
     """A setting of the operator's cannot be used."""
 
     def __init__(self, setting: str, found: object, expected: str) -> None:
-        self.setting = setting
+        self.setting, self.found, self.expected = setting, found, expected
         super().__init__(f"{setting} is {found!r}, expected {expected}")
 
 

@@ -95,6 +95,11 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
         return self.root / "logs"
 
     @property
+    def alerts(self) -> Path:
+        """Who is told of alerts, and how to reach them; absent means nobody."""
+        return self.root / "alerts.yaml"
+
+    @property
     def credentials(self) -> Path:
         """Hashed API keys and their roles; absent means that no key is asked for."""
         return self.root / "credentials.yaml"

@@ -10,7 +10,6 @@ from collections import deque
 from http import HTTPStatus
 
 import msgspec
-import xxhash
 
 from lake.decoder import Rows
 from lake.errors import SpoolUnavailable, Unavailable
@@ -18,6 +17,7 @@ from lake.home import now_us
 from lake.interface.messages import InterfaceName
 from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
+from lake.parameters.mirroring import is_mirrored
 from proxy.metrics import Metrics
 from proxy.observed import Outcomes
 from proxy.replicas import ReplicaState
@@ -78,7 +78,7 @@ class Shadows:
     def _offer(self, arm: str, mirrored: _Mirrored) -> None:
         use_case, size = mirrored.exchange.use_case, len(mirrored.exchange.body)
         mirroring = self._watch.state(use_case).parameters.arms[arm].shadow
-        if mirroring.sample < 1 and _unit(f"{arm}:{mirrored.exchange.request_id}") >= mirroring.sample:
+        if not is_mirrored(mirroring.sample, arm, mirrored.exchange.request_id):
             return
         line = self._lines.get((use_case, arm))
         if line is None:
@@ -160,11 +160,6 @@ class Shadows:
 
     def _count(self, use_case: str, arm: str, outcome: str, requests: int = 1) -> None:
         self._metrics.shadows.labels(use_case, arm, outcome).inc(requests)
-
-
-def _unit(text: str) -> float:
-    """A number in [0, 1) that is uniform over texts."""
-    return xxhash.xxh3_64_intdigest(text.encode()) / 2**64
 
 
 def _of_the_shadow(exchange: Exchange, arm: str, parameters_version: int) -> Exchange:

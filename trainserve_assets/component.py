@@ -7,6 +7,7 @@ from typing import Self
 import dagster as dg
 from pydantic import BaseModel
 
+from trainserve_assets.assets.alerts import alerts_definitions
 from trainserve_assets.assets.candidate import candidate_definitions
 from trainserve_assets.assets.dataset import dataset_definitions
 from trainserve_assets.assets.evaluation import evaluation_definitions
@@ -34,6 +35,7 @@ FACTORIES: tuple[Callable[[UseCase], dg.Definitions], ...] = (
     windows_definitions,
     experiment_definitions,
     maintenance_definitions,
+    alerts_definitions,
 )
 
 

@@ -10,6 +10,7 @@ import polars as pl
 from checks.sample_ratio import Assignment
 from lake.documents import DocumentStore
 from lake.parameters import Parameters, find_parameters, parameters_from_environment
+from lake.parameters.mirroring import is_mirrored
 from lake.parameters.shares import share_of
 from lake.release.live import Live
 
@@ -67,6 +68,29 @@ def challenger_share(plan: Parameters, live: Live, arm: str, now: datetime) -> f
     if arm not in planned:
         return None
     return planned[arm] / (planned[arm] + 1 - sum(planned.values()))
+
+
+def sample_of(plan: Parameters, arm: str) -> float:
+    """The part of the requests that a shadow is asked about by these parameters."""
+    found = plan.arms.get(arm)
+    return found.shadow.sample if found is not None and plan.active and found.active and found.upstreams else 0.0
+
+
+def mirrored(asked: pl.LazyFrame, arm: str, samples: Mapping[int, float]) -> pl.LazyFrame:
+    """The rows of both arms, without those of the champion's whose request the shadow was never to be asked about.
+
+    `samples` are those of the versions of the parameters whose plan is known; of any other all requests count, and so does
+    each that the shadow did answer.
+    """
+    partly = [version for version, sample in samples.items() if sample < 1]
+    if not partly:
+        return asked
+    champions = asked.filter(~pl.col("challenger"), pl.col("parameters_version").is_in(partly))
+    alone = champions.join(asked.filter("challenger"), on="request_id", how="anti")
+    requests = alone.select("request_id", "parameters_version").unique().collect()
+    left_out = [request_id for request_id, version in requests.iter_rows() if not is_mirrored(samples[version], arm, request_id)]
+    never = pl.LazyFrame({"request_id": left_out}, schema={"request_id": pl.String}).with_columns(challenger=pl.lit(value=False))
+    return asked.join(never, on=["request_id", "challenger"], how="anti")
 
 
 def find_plan(store: DocumentStore, use_case: str, version: int, environment: Mapping[str, str]) -> Parameters | None:

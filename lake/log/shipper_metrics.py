@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from lake.errors import SettingError
 from lake.home import Home
 from lake.log.backlog import set_aside, waiting
+from lake.log.freshness import Freshness
 
 
 class ShipperMetrics:
@@ -37,6 +38,7 @@ class ShipperMetrics:
             "trainserve_shipper_last_round_timestamp_seconds", "When every slot was last looked at", registry=self.registry
         )
         self.registry.register(_Backlog(home))
+        self.registry.register(Freshness(home))
 
     def serve(self, host: str, port: int) -> None:
         """Answer Prometheus from a thread, as long as the process lives. Raises SettingError where the port is taken."""

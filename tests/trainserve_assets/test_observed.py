@@ -272,7 +272,7 @@ def test_the_sensors_run_without_anybody_switching_them_on(watched: Platform) ->
     sensors = list(watched.definitions.sensors or [])
 
     assert {sensor.name for sensor in sensors} == {
-        f"{USE_CASE}_{name}" for name in ("label_drops", "log", "monitoring", "predictors")
+        f"{USE_CASE}_{name}" for name in ("alerts", "label_drops", "log", "monitoring", "predictors")
     }
     assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.RUNNING}
 

@@ -16,7 +16,8 @@ from trainserve_assets.report.page import report_page
 
 HOSTILE = "<script>alert(1)</script>"
 HOSTILE_MARKDOWN = "[click](javascript:alert(1)) ![](http://elsewhere/x.png) | `code` **loud**"
-ALWAYS = ("card", "headline", "comparison", "time", "calibration", "ranking", "slices", "leakage", "importances", "behaviour")
+ALWAYS = ("card", "headline", "comparison", "experiment", "time", "calibration", "ranking")
+THEN = ("slices", "leakage", "importances", "behaviour")
 AT_THE_END = ("skew", "looks", "reproduce", "standard", "release")
 FETCHING = {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}
 
@@ -58,7 +59,7 @@ def test_every_section_is_there_for_every_task_and_draws_or_says_what_is_missing
     page = report_page(exhibit(task, full=full))
     elements = Elements(page)
     threshold = ("threshold",) if task == "binary" else ()
-    assert elements.sections == [*ALWAYS[:6], *threshold, *ALWAYS[6:], *AT_THE_END]
+    assert elements.sections == [*ALWAYS, *threshold, *THEN, *AT_THE_END]
     for section in re.split(r"<section ", page)[1:]:
         content = Elements(f"<section {section}")
         assert content.names & {"svg", "table", "pre", "p"}, section[:200]

@@ -1,6 +1,6 @@
 """The asset `dataset`, and the blocking checks between it and training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 import polars as pl
@@ -9,10 +9,13 @@ from checks.data_quality import CLAIMS, judge_examples
 from checks.verdict import Verdict
 from lake.input_schema import publish_input_schema
 from lake.tables import DATASET, FEEDBACK, SPLITS, dataset_schema
+from lake.times import now_utc, rfc3339
 from trainserve_assets.digests import content_digest
 from trainserve_assets.erasure.again import without_erased
 from trainserve_assets.examples import day_of, example_key, examples, read_source
 from trainserve_assets.pictures import label_picture
+from trainserve_assets.report.dagit import reports_address
+from trainserve_assets.report.expectations import Checked, write_expectations
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 
@@ -68,15 +71,32 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
         ],
     )
     def dataset_checks(lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-        rows = lake.table(use_case.name, DATASET).scan()
+        table = lake.table(use_case.name, DATASET)
         schema = use_case.input_schema.kept(use_case.used)
-        for claim, verdicts in judge_examples(rows, schema, example_key(schema)).items():
-            yield _result(key, claim, verdicts)
+        judged = judge_examples(table.scan(), schema, example_key(schema))
+        page = _page(lake, use_case, table.version(), judged)
+        for claim, verdicts in judged.items():
+            yield _result(key, claim, verdicts, page)
 
     return dg.Definitions(assets=[source, dataset], asset_checks=[dataset_checks])
 
 
-def _result(key: dg.AssetKey, claim: str, verdicts: Sequence[Verdict]) -> dg.AssetCheckResult:
+def _page(
+    lake: LakeResource, use_case: UseCase, version: int | None, judged: Mapping[str, Sequence[Verdict]]
+) -> dg.UrlMetadataValue | dg.PathMetadataValue:
+    """Write the page of what was expected of this version; where it is."""
+    rows = max((verdict.rows for verdicts in judged.values() for verdict in verdicts), default=0)
+    claims = {claim: (CLAIMS[claim], verdicts) for claim, verdicts in judged.items()}
+    checked = Checked(
+        use_case=use_case.name, table=DATASET, at_utc=rfc3339(now_utc()), delta_version=version, rows=rows, claims=claims
+    )
+    path, address = write_expectations(lake.store, checked), reports_address()
+    return dg.MetadataValue.path(f"{lake.home.lake}/{path}") if address is None else dg.MetadataValue.url(f"{address}/{path}")
+
+
+def _result(
+    key: dg.AssetKey, claim: str, verdicts: Sequence[Verdict], page: dg.UrlMetadataValue | dg.PathMetadataValue
+) -> dg.AssetCheckResult:
     failed = [verdict.reason for verdict in verdicts if not verdict.passed]
     words = {True: "as expected", False: "NOT as expected"}
     records = [dg.TableRecord({"expectation": verdict.reason, "found": words[verdict.passed]}) for verdict in verdicts]
@@ -86,7 +106,7 @@ def _result(key: dg.AssetKey, claim: str, verdicts: Sequence[Verdict]) -> dg.Ass
         passed=bool(verdicts) and not failed,
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join(failed) or f"{len(verdicts)} expectations hold over {verdicts[0].rows:,} rows",
-        metadata={"expectations": dg.MetadataValue.table(records), "rows": verdicts[0].rows},
+        metadata={"expectations": dg.MetadataValue.table(records), "rows": verdicts[0].rows, "page": page},
     )
 
 

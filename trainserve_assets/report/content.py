@@ -98,6 +98,7 @@ def _sections(evaluation: Evaluation) -> Mapping[str, str]:
         "card": "What it is for",
         "headline": "Headline figures",
         "comparison": "Against champion, baseline and base rate",
+        "experiment": "Experiment",
         "time": "Through time",
         "calibration": "Calibration",
         "ranking": ranking,

@@ -21,6 +21,7 @@ from trainserve_assets.report.exhibit import Exhibit
 from trainserve_assets.report.figures import HEADLINES, figure_words
 from trainserve_assets.report.files import REPORT, folder_of
 from trainserve_assets.report.judgement import compared, standing
+from trainserve_assets.report.looks import newest_looks
 from trainserve_assets.report.overview import evaluation_lines, evaluation_page
 
 ADDRESS = "TRAINSERVE_REPORTS"
@@ -74,6 +75,8 @@ def candidate_metadata(exhibit: Exhibit, card: str, lake: str, address: str | No
         f"model_card_{name}": dg.MetadataValue.md(card),
         f"release_{name}": dg.MetadataValue.md(f"```yaml\n{release_block(exhibit.use_case, evaluation, exhibit.policy)}```"),
     }
+    for look in newest_looks(lake, evaluation.use_case, evaluation.package_digest)[:1]:
+        metadata[f"experiment_{name}"] = dg.MetadataValue.text(f"{look['verdict']}: {look['reason']}")
     for metric in HEADLINES[evaluation.task][:2]:
         estimate = evaluation.find(metric)
         if estimate is not None:

@@ -7,10 +7,11 @@ from it, and no decision rests on them.
 import re
 from collections.abc import Mapping
 
-from lake.documents import DocumentStore, canonical, sha256
+from lake.documents import Document, DocumentStore, canonical, decoded, sha256
 from lake.errors import NotFound, VerificationError
 from trainserve_assets.report.card import model_card
 from trainserve_assets.report.exhibit import Exhibit
+from trainserve_assets.report.looks import with_looks
 from trainserve_assets.report.page import report_page
 
 REPORT, CARD, DOCUMENT = "report.html", "model_card.md", "evaluation.json"
@@ -22,6 +23,12 @@ CONTENT_TYPES: Mapping[str, str] = {
 _FOLDER = "evaluations"
 _USE_CASE = re.compile(r"[A-Za-z0-9_]{1,100}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class _Judged(Document, frozen=True, kw_only=True):
+    """The part of an evaluation that says of what it is."""
+
+    package_digest: str
 
 
 def folder_of(use_case: str, evaluation_id: str) -> str:
@@ -39,7 +46,9 @@ def write_files(store: DocumentStore, exhibit: Exhibit) -> str:
     """
     folder = folder_of(exhibit.use_case.name, exhibit.evaluation.evaluation_id)
     card = model_card(exhibit)
-    store.put(f"{folder}/{REPORT}", report_page(exhibit).encode())
+    evaluation = exhibit.evaluation
+    page = with_looks(report_page(exhibit), store.root, evaluation.use_case, evaluation.package_digest)
+    store.put(f"{folder}/{REPORT}", page.encode())
     store.put(f"{folder}/{CARD}", card.encode())
     store.put(f"{folder}/{DOCUMENT}", canonical(exhibit.evaluation))
     return card
@@ -54,6 +63,14 @@ def read_file(store: DocumentStore, use_case: str, evaluation_id: str, name: str
     if name == DOCUMENT and sha256(data) != evaluation_id:
         raise VerificationError(f"evaluation {evaluation_id[:12]}", f"bytes with digest {sha256(data)}", evaluation_id)
     return data
+
+
+def read_page(store: DocumentStore, use_case: str, evaluation_id: str) -> bytes:
+    """The page, with what its experiment has come to meanwhile. Raises NotFound, VerificationError."""
+    page = read_file(store, use_case, evaluation_id, REPORT)
+    document = read_file(store, use_case, evaluation_id, DOCUMENT)
+    package = decoded(document, f"evaluation {evaluation_id[:12]}", _Judged).package_digest
+    return with_looks(page.decode(), store.root, use_case, package).encode()
 
 
 def stored(store: DocumentStore, use_case: str) -> set[str]:

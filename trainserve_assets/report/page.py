@@ -19,6 +19,7 @@ from trainserve_assets.report.document_charts import forest_chart, importance_ch
 from trainserve_assets.report.exhibit import Exhibit
 from trainserve_assets.report.figures import HEADLINES, metric_words
 from trainserve_assets.report.judgement import compared, field_slices, periods, worst_slice
+from trainserve_assets.report.looks import looks_section
 from trainserve_assets.report.templating import html_template
 
 _RELIABILITY = {
@@ -41,7 +42,7 @@ def report_page(exhibit: Exhibit) -> str:
         "time_caption": _TIME[task],
         "slices_caption": "By slice, the largest; the dashed line is the whole holdout, orange the worst slice.",
     }
-    return html_template("report.html.j2").render(**found, **words, charts=_charts(exhibit, found))
+    return html_template("report.html.j2").render(**found, **words, experiment=looks_section([]), charts=_charts(exhibit, found))
 
 
 def _charts(exhibit: Exhibit, found: Mapping[str, Any]) -> dict[str, Any]:

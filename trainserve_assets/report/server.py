@@ -1,4 +1,4 @@
-"""The server of reports: reads the lake, writes nothing, keeps nothing, and gives out three files of an evaluation."""
+"""The server of reports: reads the lake, writes and keeps nothing, gives out files of evaluations and pages of expectations."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,11 +13,12 @@ from lake.documents import DocumentStore
 from lake.errors import NotFound, TrainServeError, Unavailable, VerificationError
 from lake.evaluation import evaluations
 from lake.listener import bind
-from trainserve_assets.report.files import CONTENT_TYPES, folder_of, read_file, stored
+from trainserve_assets.report.expectations import pages_of, read_expectations
+from trainserve_assets.report.files import CONTENT_TYPES, REPORT, folder_of, read_file, read_page, stored
 from trainserve_assets.report.templating import html_template
 
 LIVE = "/health/live"
-_PARTS = 4
+_PARTS, _PARTS_OF_EXPECTATIONS = 4, 3
 _TEXT = "text/plain; charset=utf-8"
 _HTML = CONTENT_TYPES["report.html"]
 # A page may style itself and show pictures that it carries; it may load, run, send and frame nothing.
@@ -66,18 +67,24 @@ def answer(store: DocumentStore, path: str) -> Answer:
         if path == "/":
             return Answer(body=_index(store).encode(), content_type=_HTML)
         parts = path.removeprefix("/").split("/")
+        if len(parts) == _PARTS_OF_EXPECTATIONS and parts[1] == "expectations":
+            return Answer(body=read_expectations(store, parts[0], parts[2]), content_type=_HTML)
         if len(parts) != _PARTS or parts[1] != "evaluations":
             raise NotFound("page", path, "The index is at /.")
         use_case, _, evaluation_id, name = parts
-        return Answer(body=read_file(store, use_case, evaluation_id, name), content_type=CONTENT_TYPES[name])
+        read = read_page(store, use_case, evaluation_id) if name == REPORT else read_file(store, use_case, evaluation_id, name)
+        return Answer(body=read, content_type=CONTENT_TYPES[name])
     except tuple(_STATUSES) as error:
         return Answer(body=f"{error}\n".encode(), content_type=_TEXT, status=_STATUSES[type(error)])
 
 
 def _index(store: DocumentStore) -> str:
-    """The evaluations of each use case that have files, newest first."""
+    """The evaluations of each use case that have files, newest first, and the pages of expectations."""
     listing: dict[str, list[dict[str, Any]]] = {}
+    tables: dict[str, list[str]] = {}
     for use_case in store.folders():
+        if pages := pages_of(store, use_case):
+            tables[use_case] = pages
         known = stored(store, use_case)
         if known:
             rows = evaluations(store.root, use_case).reverse().unique("evaluation_id", keep="first", maintain_order=True)
@@ -86,7 +93,7 @@ def _index(store: DocumentStore) -> str:
                 for row in rows.iter_rows(named=True)
                 if row["evaluation_id"] in known
             ]
-    return html_template("index.html.j2").render(listing=listing)
+    return html_template("index.html.j2").render(listing=listing, tables=tables)
 
 
 class _Handler(BaseHTTPRequestHandler):
