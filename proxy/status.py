@@ -10,6 +10,7 @@ from lake.errors import TrainServeError
 from lake.home import Home
 from lake.log.backlog import waiting
 from lake.parameters import Parameters, find_parameters
+from lake.parameters.held import HeldChange
 from lake.times import rfc3339
 from proxy.metrics import Metrics
 from proxy.observed import Observed, Outcomes
@@ -43,6 +44,7 @@ class UseCaseStatus(msgspec.Struct, frozen=True, kw_only=True):
     stopped: str | None
     alarm: str | None
     notices: list[str]
+    held: tuple[HeldChange, ...]
     lake: LakeStatus
     observed: Observed
     arms: list[ArmStatus]
@@ -95,6 +97,7 @@ class StatusBoard:
             stopped=readiness.parameters[name].stopped,
             alarm=readiness.alarms.get(name),
             notices=readiness.notices[name],
+            held=self._watch.switch.changes(name),
             lake=readiness.lake[name],
             observed=self._outcomes.observed(name, None),
             arms=[self._arm(name, arm, live, parameters) for arm, live in arms],

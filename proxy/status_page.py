@@ -92,7 +92,8 @@ def _use_case(one: UseCaseStatus, *, names_people: bool) -> str:
     seen = one.observed
     off = f"stopped {one.stopped}" if one.stopped else None if one.parameters.active else "switched off by its operator"
     warnings = [f'<p class="bad">{escape(one.alarm)}</p>'] if one.alarm else []
-    warnings += [f'<p class="care">{escape(notice)}</p>' for notice in one.notices]
+    held = [str(change) if names_people else f"{change.what}, held here until the lake is back" for change in one.held]
+    warnings += [f'<p class="care">{escape(notice)}</p>' for notice in (*held, *one.notices)]
     lake = ("reachable", "good") if one.lake.reachable else (f"away, copy {_span(one.lake.copy_age_s)} old", "bad")
     facts = (
         ("kill switch", "pulled" if off else "not pulled", "bad" if off else ""),

@@ -45,7 +45,9 @@ class Proxies(msgspec.Struct, frozen=True):
         body = records_body(parcel())
 
         async def both() -> tuple[Asked, Asked]:
-            return await asyncio.gather(*(ask(url + PREDICT, body, RATE, seconds) for url in (self.tried, self.in_order)))
+            return await asyncio.gather(
+                ask(self.tried + PREDICT, body, RATE, seconds), ask(self.in_order + PREDICT, body, RATE, seconds)
+            )
 
         tried, in_order = uvloop.run(both())
         assert in_order.failed == []
