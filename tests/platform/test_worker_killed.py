@@ -8,6 +8,7 @@ stands in it once, what they lost once or not at all, and nothing else.
 import os
 import signal
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -70,19 +71,25 @@ def test_who_is_killed_costs_clients_what_that_worker_had_under_way_and_the_log_
             before = len(clients.told)
             eventually(lambda: len(clients.told) > before + ENOUGH, within_s=PATIENCE_S)
 
+        def has_all_workers_but(gone: int) -> bool:
+            return len(children(processes.pid("proxy")) - {gone}) == WORKERS
+
+        def is_another(name: str, former: int) -> bool:
+            return processes.pid(name) != former
+
         try:
             goes_on()
             eventually(lambda: len(children(processes.pid("proxy"))) == WORKERS)
             for victim in sorted(children(processes.pid("proxy")))[:2]:
                 os.kill(victim, signal.SIGKILL)
-                eventually(lambda gone=victim: len(children(processes.pid("proxy")) - {gone}) == WORKERS, within_s=PATIENCE_S)
+                eventually(partial(has_all_workers_but, victim), within_s=PATIENCE_S)
                 goes_on()
             lost_with_workers = dict(clients.lost)
             for name in ("challenger", "shipper"):
                 former = processes.pid(name)
                 os.kill(former, signal.SIGKILL)
                 goes_on()
-                eventually(lambda name=name, former=former: processes.pid(name) != former, within_s=PATIENCE_S)
+                eventually(partial(is_another, name, former), within_s=PATIENCE_S)
                 goes_on()
         finally:
             clients.stop()
