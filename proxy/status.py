@@ -25,7 +25,8 @@ _ROLES = ("champion", "challenger", "shadow")
 class ArmStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A release that may answer: its share, what was seen of it in the last minute, its replicas.
 
-    `mirrored` is what became of the requests that a shadow was to be asked; `switched_off`, that the parameters say not to ask.
+    `mirrored` is what became of the requests that a shadow was to be asked; `made_up_for`, how many another arm was asked for,
+    as this one failed or had no model yet; `switched_off`, that the parameters say not to ask.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ArmStatus(msgspec.Struct, frozen=True, kw_only=True):
     observed: Observed
     replicas: list[ReplicaState]
     mirrored: dict[str, int]
+    made_up_for: int
     switched_off: bool
 
 
@@ -112,6 +114,7 @@ class StatusBoard:
             observed=self._outcomes.observed(use_case, name),
             replicas=self._operation.replicas(use_case, name),
             mirrored=self._metrics.mirrored(use_case, name),
+            made_up_for=self._metrics.made_up_for(use_case, name),
             switched_off=known is None or not known.active or not known.upstreams,
         )
 
