@@ -4,23 +4,16 @@
 hide it by being asked less.
 """
 
-import asyncio
 import subprocess
 import sys
-import time
 from array import array
-from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
 
 from bench.load import pinned
-from proxy.connection import CallFailed
-from proxy.pool import Pool
-
-_TIMEOUT_S = 30.0
+from bench.open_loop import OpenLoop
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,35 +65,9 @@ async def offer(url: str, body: bytes, rate: float, seconds: float) -> Offered:
 
 async def ask(url: str, body: bytes, rate: float, seconds: float) -> Asked:
     """Send the body so many times a second."""
-    address = urlsplit(url)
-    pool = Pool(f"{address.scheme}://{address.netloc}")
-    count = int(rate * seconds)
-    latencies_ms, late_ms = array("d", bytes(8 * count)), array("d", bytes(8 * count))
-    failed: list[int] = []
-
-    async def one(number: int, due: float) -> None:
-        late_ms[number] = (time.perf_counter() - due) * 1000
-        try:
-            response = await pool.call("POST", address.path, body, "", _TIMEOUT_S)
-            answered = response.status == HTTPStatus.OK
-        except CallFailed:
-            answered = False
-        if not answered:
-            failed.append(number)
-        latencies_ms[number] = (time.perf_counter() - due) * 1000
-
-    began = time.perf_counter()
-    under_way: set[asyncio.Task[None]] = set()
-    for number in range(count):
-        due = began + number / rate
-        if (early_s := due - time.perf_counter()) > 0:
-            await asyncio.sleep(early_s)
-        task = asyncio.create_task(one(number, due))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
-    await asyncio.gather(*under_way)
-    pool.close()
-    return Asked(latencies_ms=latencies_ms, late_ms=late_ms, failed=failed)
+    load = OpenLoop(url, body, rate, int(rate * seconds))
+    await load.run()
+    return Asked(latencies_ms=load.latencies_ms, late_ms=load.late_ms, failed=load.failed)
 
 
 def quantile(ordered: "list[float]", part: float) -> float:

@@ -1,4 +1,4 @@
-"""A new challenger: until its predictor has loaded the champion answers for its keys, and for these alone; then it does itself."""
+"""A new challenger: until its predictor has loaded the champion answers for its keys, and for no others; then it does itself."""
 
 import shutil
 from collections import Counter
