@@ -33,6 +33,7 @@ class OpenLoop:
         self._interval_ns = round(_NS / rate)
         self._count = count
         self._idle: list[_Connection] = []
+        self._open_connections: set[_Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._next = 0
         self._ended = 0
@@ -59,7 +60,7 @@ class OpenLoop:
                     self.ended(number, answered=False)
             finally:
                 loop.remove_reader(timer)
-        for connection in self._idle:
+        for connection in list(self._open_connections):
             connection.close()
 
     def ended(self, number: int, *, answered: bool, idle: "_Connection | None" = None) -> None:
@@ -74,7 +75,8 @@ class OpenLoop:
             self._all_ended.set()
 
     def forget(self, connection: "_Connection") -> None:
-        """It was closed by the other side."""
+        """It is closed."""
+        self._open_connections.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
 
@@ -97,6 +99,7 @@ class OpenLoop:
         except OSError:
             self.ended(number, answered=False)
         else:
+            self._open_connections.add(connection)
             self._send(number, connection)
 
     def _send(self, number: int, connection: "_Connection") -> None:
