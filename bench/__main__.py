@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import batches, log_overhead, one_row, requests, shadow, shipper, start
+from bench import batches, constant_rate, log_overhead, one_row, requests, rules, shadow, shipper, start
 from bench.figures import Report, table, write_report
 from bench.load import wrk
 from bench.table import measure as measure_table
@@ -23,6 +23,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "one_row": one_row.measure,
     "log_overhead": log_overhead.measure,
     "shadow": shadow.measure,
+    "rules": rules.measure,
+    "constant_rate": constant_rate.measure,
     "shipper": shipper.measure,
     "table": measure_table,
 }

@@ -4,32 +4,42 @@
 hide it by being asked less.
 """
 
-import asyncio
 import subprocess
 import sys
-import time
-from http import HTTPStatus
+from array import array
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 import uvloop
 
 from bench.load import pinned
-from proxy.connection import CallFailed
-from proxy.pool import Pool
+from bench.open_loop import OpenLoop
 
-_TIMEOUT_S = 30.0
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Every request of a load, in the order in which they were due: its latency, and how late it was sent by who sent it.
+
+    `failed` are the places of those that failed.
+    """
+
+    latencies_ms: "array[float]"
+    late_ms: "array[float]"
+    failed: list[int]
 
 
 class Offered(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a load: how many were sent and how many of them failed, and latencies in milliseconds."""
+    """What became of a load: how many were sent and how many of them failed, and latencies in milliseconds.
+
+    `late_p999_ms` is the part of a latency that the client itself may have added, as it sent the request late.
+    """
 
     sent: int
     failed: int
     p50_ms: float
     p99_ms: float
+    p999_ms: float
     greatest_ms: float
+    late_p999_ms: float
 
 
 def put_offered(url: str, body: Path, rate: float, seconds: float, core: int | None) -> Offered:
@@ -39,38 +49,30 @@ def put_offered(url: str, body: Path, rate: float, seconds: float, core: int | N
 
 
 async def offer(url: str, body: bytes, rate: float, seconds: float) -> Offered:
-    """Send the body so many times a second."""
-    address = urlsplit(url)
-    pool = Pool(f"{address.scheme}://{address.netloc}")
-    latencies_ms: list[float] = []
-    failed = 0
-
-    async def one(due: float) -> None:
-        nonlocal failed
-        try:
-            response = await pool.call("POST", address.path, body, "", _TIMEOUT_S)
-            failed += response.status != HTTPStatus.OK
-        except CallFailed:
-            failed += 1
-        latencies_ms.append((time.perf_counter() - due) * 1000)
-
-    began = time.perf_counter()
-    tasks = []
-    for number in range(int(rate * seconds)):
-        due = began + number / rate
-        if (early_s := due - time.perf_counter()) > 0:
-            await asyncio.sleep(early_s)
-        tasks.append(asyncio.create_task(one(due)))
-    await asyncio.gather(*tasks)
-    pool.close()
-    latencies_ms.sort()
+    """Send the body so many times a second, and sum up."""
+    asked = await ask(url, body, rate, seconds)
+    ordered, late = sorted(asked.latencies_ms), sorted(asked.late_ms)
     return Offered(
-        sent=len(tasks),
-        failed=failed,
-        p50_ms=latencies_ms[len(tasks) // 2],
-        p99_ms=latencies_ms[len(tasks) * 99 // 100],
-        greatest_ms=latencies_ms[-1],
+        sent=len(ordered),
+        failed=len(asked.failed),
+        p50_ms=quantile(ordered, 0.5),
+        p99_ms=quantile(ordered, 0.99),
+        p999_ms=quantile(ordered, 0.999),
+        greatest_ms=ordered[-1],
+        late_p999_ms=quantile(late, 0.999),
     )
+
+
+async def ask(url: str, body: bytes, rate: float, seconds: float) -> Asked:
+    """Send the body so many times a second."""
+    load = OpenLoop(url, body, rate, int(rate * seconds))
+    await load.run()
+    return Asked(latencies_ms=load.latencies_ms, late_ms=load.late_ms, failed=load.failed)
+
+
+def quantile(ordered: "list[float]", part: float) -> float:
+    """The value that this part of them does not reach."""
+    return ordered[min(int(len(ordered) * part), len(ordered) - 1)]
 
 
 if __name__ == "__main__":

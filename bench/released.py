@@ -8,7 +8,7 @@ from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.release.decision import Decision
+from lake.release.decision import Decision, DecisionKind, Role
 from lake.release.ledger import Ledger
 from lake.release.policy import BUILT_IN
 from lake.release.signatures import PlatformKey, random_nonce
@@ -27,21 +27,37 @@ CANDIDATE = "catboost"
 def release_flights(home: Home, engine: EngineChoice = "fastest") -> str:
     """Train the CatBoost candidate and release it as champion, without Dagster; returns the package's digest."""
     flights = msgspec.structs.replace(use_case(USE_CASE), engine=engine)
-    store = DocumentStore(home.lake)
-    publish_input_schema(store, flights.input_schema)
-    dataset = Table(home.lake, USE_CASE, DATASET)
+    publish_input_schema(DocumentStore(home.lake), flights.input_schema)
     frame = examples(flights, read_source(flights))
-    dataset.replace(frame, content_digest(frame))
+    Table(home.lake, USE_CASE, DATASET).replace(frame, content_digest(frame))
+    digest = seal_flights(home, engine)
+    decide(home, digest)
+    return digest
+
+
+def seal_flights(home: Home, engine: EngineChoice = "fastest", seed: int | None = None) -> str:
+    """Train the CatBoost candidate on the data of a home, from this seed or its own; returns the package's digest."""
+    flights = msgspec.structs.replace(use_case(USE_CASE), engine=engine)
     [candidate] = [one for one in flights.candidates if one.name == CANDIDATE]
-    made, _ = train_candidate(store, dataset, flights, candidate)
+    if seed is not None:
+        candidate = msgspec.structs.replace(candidate, seed=seed)
+    made, _ = train_candidate(DocumentStore(home.lake), Table(home.lake, USE_CASE, DATASET), flights, candidate)
+    return made.package.digest
+
+
+def decide(
+    home: Home, package_digest: str, kind: DecisionKind = "approve", role: Role = "champion", arm: str = "champion"
+) -> None:
+    """Record a decision about a package in the ledger."""
     key = PlatformKey.read_or_make(home.keys)
-    ledger = Ledger(store, USE_CASE, Trust.in_key(key))
+    ledger = Ledger(DocumentStore(home.lake), USE_CASE, Trust.in_key(key))
+    ledger.poll()
     decision = Decision(
         use_case=USE_CASE,
-        decision="approve",
-        role="champion",
-        arm="champion",
-        package_digest=made.package.digest,
+        decision=kind,
+        role=role,
+        arm=arm,
+        package_digest=package_digest,
         evaluation_id="0" * 64,
         release_standard_digest="0" * 64,
         policy_digest=BUILT_IN.digest,
@@ -51,4 +67,3 @@ def release_flights(home: Home, engine: EngineChoice = "fastest") -> str:
         model_version=CANDIDATE,
     )
     ledger.append(decision, "bench", datetime.now(timezone.utc).isoformat(), key)
-    return made.package.digest

@@ -28,7 +28,7 @@ SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = (32, 1)
 ECHO, PREDICTOR, ALONE, PROXY = "echo", "predictor", "predictor, own log", "proxy + predictor + log"
 REFERENCES = {"predictor": (ECHO, FASTAPI, FASTAPI_OURS, MLFLOW), "proxy": (ECHO, FASTAPI, FASTAPI_OURS, BENTOML, MLFLOW)}
-_PREDICT = f"/models/{USE_CASE}/predict"
+PREDICT = f"/models/{USE_CASE}/predict"
 
 Say = Callable[[str], None]
 
@@ -89,30 +89,34 @@ class Flights:
 
     def predictor(self, prefix: tuple[str, ...] = (), *, alone: bool = False) -> Case:
         """The predictor without a log, or alone, with its own."""
-        spec = self._server("predictor", self._ports[1], prefix, "predictor", USE_CASE, *(["--stand-alone"] if alone else []))
+        spec = server(
+            self.home, "predictor", self._ports[1], prefix, "predictor", USE_CASE, *(["--stand-alone"] if alone else [])
+        )
         return Case(
-            name=ALONE if alone else PREDICTOR, specs=(spec,), url=f"http://127.0.0.1:{self._ports[1]}{_PREDICT}", body=self.body
+            name=ALONE if alone else PREDICTOR, specs=(spec,), url=f"http://127.0.0.1:{self._ports[1]}{PREDICT}", body=self.body
         )
 
     def proxy(self) -> Case:
         """Proxy, predictor and shipper."""
         upstream, port = self._ports[1:3]
         specs = (
-            self._server("predictor", upstream, (), "predictor", USE_CASE),
-            self._server("proxy", port, (), "proxy", PROXY_UPSTREAMS=f"{USE_CASE}/champion=http://127.0.0.1:{upstream}"),
+            server(self.home, "predictor", upstream, (), "predictor", USE_CASE),
+            server(self.home, "proxy", port, (), "proxy", PROXY_UPSTREAMS=f"{USE_CASE}/champion=http://127.0.0.1:{upstream}"),
             ProcessSpec(name="shipper", command=trainserve_command("shipper"), environment=self.home.environment()),
         )
-        return Case(name=PROXY, specs=specs, url=f"http://127.0.0.1:{port}{_PREDICT}", body=self.body)
+        return Case(name=PROXY, specs=specs, url=f"http://127.0.0.1:{port}{PREDICT}", body=self.body)
 
     def peers(self, names: Sequence[str], seconds: float, prefix: tuple[str, ...] = ()) -> list[Case]:
         """The peers of these names; in a quick run those alone that are installed."""
         chosen = [peer for peer in PEERS if peer.name in names and (seconds >= FULL_SECONDS or is_installed(peer))]
         return [peer_case(peer, self.model, port, prefix) for peer, port in zip(chosen, self._ports[3:], strict=False)]
 
-    def _server(self, name: str, port: int, prefix: tuple[str, ...], *arguments: str, **variables: str) -> ProcessSpec:
-        return ProcessSpec(
-            name=name,
-            command=(*prefix, *trainserve_command(*arguments, "--port", str(port))),
-            environment={**self.home.environment(), "OMP_NUM_THREADS": "1", **variables},
-            ready_url=f"http://127.0.0.1:{port}/health/ready",
-        )
+
+def server(home: Home, name: str, port: int, prefix: tuple[str, ...], *arguments: str, **variables: str) -> ProcessSpec:
+    """A server of a home, as an operator starts it."""
+    return ProcessSpec(
+        name=name,
+        command=(*prefix, *trainserve_command(*arguments, "--port", str(port))),
+        environment={**home.environment(), "OMP_NUM_THREADS": "1", **variables},
+        ready_url=f"http://127.0.0.1:{port}/health/ready",
+    )

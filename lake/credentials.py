@@ -62,8 +62,27 @@ def add_credential(path: Path, name: str, roles: tuple[CredentialRole, ...]) -> 
         raise SettingError("credential id", name, "one that the file does not have yet")
     key = secrets.token_urlsafe(32)
     grown = (*known.credentials, Credential(id=name, sha256=sha256(key.encode()), roles=roles))
-    write_file(path, msgspec.yaml.encode(CredentialFile(credentials=grown)), mode=0o600)
+    _write(path, grown)
     return key
+
+
+def read_credentials(path: Path) -> tuple[Credential, ...] | None:
+    """Whose keys the file has; None where there is none. Raises SettingError when it cannot be read."""
+    return _decode(path).credentials if path.exists() else None
+
+
+def remove_credential(path: Path, name: str) -> int:
+    """Take a key back; returns how many are left. With none left nobody is let in. Raises SettingError for a name without one."""
+    known = read_credentials(path) or ()
+    left = tuple(credential for credential in known if credential.id != name)
+    if len(left) == len(known):
+        raise SettingError("credential id", name, f"one of {[credential.id for credential in known]}")
+    _write(path, left)
+    return len(left)
+
+
+def _write(path: Path, credentials: tuple[Credential, ...]) -> None:
+    write_file(path, msgspec.yaml.encode(CredentialFile(credentials=credentials)), mode=0o600)
 
 
 def _decode(path: Path) -> CredentialFile:

@@ -85,6 +85,11 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
         return self.root / "stop"
 
     @property
+    def held(self) -> Path:
+        """Changes of parameters that the lake does not have yet, as it was away."""
+        return self.root / "held"
+
+    @property
     def workers(self) -> Path:
         """The proxy's workers of this machine, and what each goes by."""
         return self.root / "workers"

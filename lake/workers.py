@@ -18,12 +18,23 @@ from lake.times import now_utc, rfc3339
 
 
 class Confirmed(Document, frozen=True, kw_only=True):
-    """What a worker goes by for one use case: the version of the parameters, and what it knows to be stopped."""
+    """What a worker goes by for one use case: the version of the parameters, and what it knows to be stopped on its machine.
+
+    `inactive` and `inactive_arms` are what the parameters themselves switch off.
+    """
 
     version: int
     stopped: bool = False
     stopped_arms: tuple[str, ...] = ()
     refused_version: int | None = None
+    inactive: bool = False
+    inactive_arms: tuple[str, ...] = ()
+
+    def stops(self, arm: str | None) -> bool:
+        """Whether the use case, or this arm of it, is asked nothing any more, for whatever reason."""
+        if arm is None:
+            return self.stopped or self.inactive
+        return arm in self.stopped_arms or arm in self.inactive_arms
 
 
 class Worker(Document, frozen=True, kw_only=True):

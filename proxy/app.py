@@ -69,6 +69,7 @@ def create_app(
     operation = Operation(home, watch, upstreams, shadows, spool, metrics, worker)
     board = StatusBoard(home, watch, operation, metrics, outcomes)
     changes = Changes(home, watch)
+    watch.then(changes.bring)
     watch.then(Guardrail(watch, changes, outcomes).look)
     release = version("trainserve")
 

@@ -5,7 +5,10 @@ from collections.abc import Mapping
 import structlog
 
 from lake.home import Home
+from lake.parameters import Parameters
+from lake.parameters.stored import Followed
 from lake.workers import Confirmed, Registration, count_workers
+from proxy.switch import Switch
 
 log = structlog.get_logger(__name__)
 
@@ -36,3 +39,15 @@ class Confirmation:
             self.workers = count_workers(self._home)
         except OSError as error:  # as on a full disk: it is in force all the same
             log.warning("not confirmed", why=str(error))
+
+
+def goes_by(parameters: Parameters, switch: Switch, followed: Followed) -> Confirmed:
+    """What is to be said of one use case."""
+    return Confirmed(
+        version=parameters.version,
+        stopped=switch.stop_of(parameters.use_case) is not None,
+        stopped_arms=tuple(sorted(switch.held(parameters.use_case).stopped)),
+        refused_version=max(followed.refused, default=None),
+        inactive=not parameters.active,
+        inactive_arms=tuple(sorted(name for name, arm in parameters.arms.items() if not arm.active)),
+    )

@@ -3,6 +3,7 @@
 import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.samples import Sample
 
 from lake.log.exchange import Exchange
 
@@ -90,9 +91,11 @@ class Metrics:
 
     def mirrored(self, use_case: str, arm: str) -> dict[str, int]:
         """What became of the requests that were mirrored to an arm, by outcome."""
-        samples = (sample for family in self.shadows.collect() for sample in family.samples if sample.name.endswith("_total"))
-        of_arm = (one for one in samples if (one.labels["use_case"], one.labels["arm"]) == (use_case, arm))
-        return {one.labels["outcome"]: int(one.value) for one in of_arm}
+        return {one.labels["outcome"]: int(one.value) for one in _of_arm(self.shadows, use_case, arm)}
+
+    def made_up_for(self, use_case: str, arm: str) -> int:
+        """How many requests another arm was asked for, as this one has failed."""
+        return sum(int(one.value) for one in _of_arm(self.fallbacks, use_case, arm))
 
     def count(self, exchange: Exchange) -> None:
         """Count one request that has ended."""
@@ -106,3 +109,9 @@ class Metrics:
             self._children[key] = children
         children[0].inc()
         children[1].observe(time.perf_counter() - exchange.started)
+
+
+def _of_arm(counter: Counter, use_case: str, arm: str) -> list[Sample]:
+    """What was counted for an arm."""
+    samples = (sample for family in counter.collect() for sample in family.samples if sample.name.endswith("_total"))
+    return [one for one in samples if (one.labels["use_case"], one.labels["arm"]) == (use_case, arm)]

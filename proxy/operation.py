@@ -38,12 +38,16 @@ class LiveArm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InForce(msgspec.Struct, frozen=True, kw_only=True):
-    """Which version of the parameters is in force, why a newer one is not, and why the use case is stopped, if it is."""
+    """Which version of the parameters is in force, why a newer one is not, and why the use case is stopped, if it is.
+
+    `held` are changes that hold on this machine and that the lake does not have yet.
+    """
 
     version: int
     refused: str | None
     stopped: str | None
     stopped_arms: dict[str, str]
+    held: list[str]
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +157,7 @@ class Operation:
             refused=watch.followed.refusal(use_case),
             stopped=None if stop is None else f"by {stop.by}: {stop.why}",
             stopped_arms={arm: f"by {one.by}: {one.why}" for arm, one in watch.switch.stopped_arms(use_case).items()},
+            held=[str(change) for change in watch.switch.changes(use_case)],
         )
 
     def _has_champion(self, use_case: str) -> bool:

@@ -5,15 +5,17 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from litestar import HttpMethod, MediaType, Request, Response, get, put, route
+from litestar import HttpMethod, MediaType, Request, Response, delete, get, put, route
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, RawBody
+from litestar.params import FromPath, FromQuery, RawBody
 
 from lake.interface.access import Access
 from lake.interface.documentation import answer, problem
 from lake.interface.problems import Refused
 from lake.parameters import Parameters
 from lake.parameters.explained import read_change
+from lake.parameters.held import HeldChange, TakenBack
+from lake.workers import Worker
 from proxy.change import Changes, Stale
 from proxy.operation import Operation
 
@@ -28,14 +30,16 @@ _PROBLEMS = {
         404: "There is no such model",
         412: "The parameters have changed since they were read",
         428: "If-Match has to say which version is changed",
-        503: "The lake is away, so nothing can be stored",
+        503: "The lake is away, so nothing can be stored, and this does more than stop or lower",
     }.items()
 }
+_OPERATORS = {status: _PROBLEMS[status] for status in (401, 403, 404)}
 
 
 def parameter_routes(operation: Operation, changes: Changes, access: Access) -> list[HTTPRouteHandler]:
     """Read them, and change them by compare-and-set."""
     told = {200: answer(Parameters, "The parameters in force"), **_PROBLEMS}
+    held = {202: answer(HeldChange, "The lake is away: held on this machine, in force there, and stored when the lake is back")}
 
     @get("/parameters/{name:str}", tags=["operation"], responses=told)
     async def parameters(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -43,16 +47,46 @@ def parameter_routes(operation: Operation, changes: Changes, access: Access) -> 
         _who(access, request)
         return _answered(operation.parameters(name))
 
-    @put("/parameters/{name:str}", tags=["operation"], responses=told)
+    @put("/parameters/{name:str}", tags=["operation"], responses={**told, **held})
     async def change(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Store the next version: all that an operator decides, and why. In force in every worker within a second.
 
-        The header `If-Match` says which version is changed. A monitor's key can only lower shares and switch off.
+        The header `If-Match` says which version is changed. A monitor's key can only lower shares and switch off. While the
+        lake is away, what only does that is held on this machine.
         """
         by, only_lower = _who(access, request)
         version = _version(name, request.headers.get("if-match"), operation.parameters(name).version)
         wanted = read_change(body)
-        return _answered(await asyncio.to_thread(changes.make, name, version, wanted, by, only_lower=only_lower))
+        made = await asyncio.to_thread(changes.make, name, version, wanted, by, only_lower=only_lower)
+        if isinstance(made, HeldChange):
+            return Response(msgspec.json.encode(made), status_code=HTTPStatus.ACCEPTED, media_type=MediaType.JSON)
+        return _answered(made)
+
+    @get(
+        "/parameters/{name:str}/workers",
+        tags=["operation"],
+        responses={200: answer(list[Worker], "The workers, each with what it goes by"), **_OPERATORS},
+    )
+    async def workers(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
+        """What each worker of this machine goes by: who has confirmed a change, or a stop."""
+        _who(access, request)
+        operation.parameters(name)
+        found = await asyncio.to_thread(changes.workers)
+        return Response(msgspec.json.encode(found), media_type=MediaType.JSON)
+
+    @delete(
+        "/parameters/{name:str}/held",
+        tags=["operation"],
+        status_code=200,
+        responses={200: answer(TakenBack, "How many changes were held, and are no more"), **_OPERATORS},
+    )
+    async def take_back(
+        name: FromPath[str], request: Request[Any, Any, Any], arm: FromQuery[str | None] = None
+    ) -> Response[bytes]:
+        """Take back what this machine holds as the lake was away: all of it, or what switches off one arm and nothing else."""
+        access.client_id(request, "operator")
+        taken = await asyncio.to_thread(changes.take_back, name, arm)
+        return Response(msgspec.json.encode(TakenBack(taken)), media_type=MediaType.JSON)
 
     @route("/parameters/{name:str}", http_method=[HttpMethod.OPTIONS], status_code=204, include_in_schema=False)
     async def methods(name: FromPath[str]) -> Response[None]:
@@ -60,7 +94,7 @@ def parameter_routes(operation: Operation, changes: Changes, access: Access) -> 
         del name
         return Response(None, status_code=204, headers={"allow": "GET, OPTIONS, PUT"})
 
-    return [methods, parameters, change]  # in this order, else the framework has one of its own by then
+    return [methods, parameters, change, workers, take_back]  # in this order, else the framework has one of its own by then
 
 
 def _who(access: Access, request: Request[Any, Any, Any]) -> tuple[str, bool]:

@@ -22,7 +22,7 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What holds on this machine whatever the parameters say: stopped arms, and shares that a guardrail lowered."""
+    """What holds on this machine whatever the parameters say: stopped arms, and shares that were lowered here."""
 
     stopped: Collection[str] = frozenset()
     shares: Mapping[str, float] = {}

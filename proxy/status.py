@@ -10,6 +10,7 @@ from lake.errors import TrainServeError
 from lake.home import Home
 from lake.log.backlog import waiting
 from lake.parameters import Parameters, find_parameters
+from lake.parameters.held import HeldChange
 from lake.times import rfc3339
 from proxy.metrics import Metrics
 from proxy.observed import Observed, Outcomes
@@ -24,7 +25,8 @@ _ROLES = ("champion", "challenger", "shadow")
 class ArmStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A release that may answer: its share, what was seen of it in the last minute, its replicas.
 
-    `mirrored` is what became of the requests that a shadow was to be asked; `switched_off`, that the parameters say not to ask.
+    `mirrored` is what became of the requests that a shadow was to be asked; `made_up_for`, how many another arm was asked for,
+    as this one failed or had no model yet; `switched_off`, that the parameters say not to ask.
     """
 
     name: str
@@ -32,6 +34,7 @@ class ArmStatus(msgspec.Struct, frozen=True, kw_only=True):
     observed: Observed
     replicas: list[ReplicaState]
     mirrored: dict[str, int]
+    made_up_for: int
     switched_off: bool
 
 
@@ -43,6 +46,7 @@ class UseCaseStatus(msgspec.Struct, frozen=True, kw_only=True):
     stopped: str | None
     alarm: str | None
     notices: list[str]
+    held: tuple[HeldChange, ...]
     lake: LakeStatus
     observed: Observed
     arms: list[ArmStatus]
@@ -95,6 +99,7 @@ class StatusBoard:
             stopped=readiness.parameters[name].stopped,
             alarm=readiness.alarms.get(name),
             notices=readiness.notices[name],
+            held=self._watch.switch.changes(name),
             lake=readiness.lake[name],
             observed=self._outcomes.observed(name, None),
             arms=[self._arm(name, arm, live, parameters) for arm, live in arms],
@@ -109,6 +114,7 @@ class StatusBoard:
             observed=self._outcomes.observed(use_case, name),
             replicas=self._operation.replicas(use_case, name),
             mirrored=self._metrics.mirrored(use_case, name),
+            made_up_for=self._metrics.made_up_for(use_case, name),
             switched_off=known is None or not known.active or not known.upstreams,
         )
 

@@ -92,7 +92,8 @@ def _use_case(one: UseCaseStatus, *, names_people: bool) -> str:
     seen = one.observed
     off = f"stopped {one.stopped}" if one.stopped else None if one.parameters.active else "switched off by its operator"
     warnings = [f'<p class="bad">{escape(one.alarm)}</p>'] if one.alarm else []
-    warnings += [f'<p class="care">{escape(notice)}</p>' for notice in one.notices]
+    held = [str(change) if names_people else f"{change.what}, held here until the lake is back" for change in one.held]
+    warnings += [f'<p class="care">{escape(notice)}</p>' for notice in (*held, *one.notices)]
     lake = ("reachable", "good") if one.lake.reachable else (f"away, copy {_span(one.lake.copy_age_s)} old", "bad")
     facts = (
         ("kill switch", "pulled" if off else "not pulled", "bad" if off else ""),
@@ -131,7 +132,7 @@ def _arm(one: ArmStatus) -> list[str]:
     off = ' <span class="care">not asked</span>' if one.switched_off else ""
     return [
         f"<span>{escape(one.name)}{off}<small>{what}</small>{expires}</span>",
-        _mirrored(one.mirrored) if live.role == "shadow" else f"{live.share:.1%}",
+        _mirrored(one.mirrored) if live.role == "shadow" else f"<span>{live.share:.1%}{_made_up_for(one.made_up_for)}</span>",
         f"{seen.rate_per_s:.1f}",
         f'<span class="{"bad" if seen.failures else ""}">{_part(seen.failures, seen.requests)}</span>',
         _ms(seen.p50_s),
@@ -143,6 +144,10 @@ def _arm(one: ArmStatus) -> list[str]:
 def _mirrored(counts: dict[str, int]) -> str:
     words = "".join(f"<small>{count:,} {escape(outcome)}</small>" for outcome, count in sorted(counts.items()))
     return f"<span>mirrored{words}</span>"
+
+
+def _made_up_for(count: int) -> str:
+    return f'<small class="care">{count:,} answered by another</small>' if count else ""
 
 
 def _replica(replica: ReplicaState) -> str:

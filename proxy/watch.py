@@ -24,8 +24,7 @@ from lake.release.live import Live, Release, fold, revoked
 from lake.release.policy import BUILT_IN, Policy
 from lake.release.trust import Trust
 from lake.times import Clock, now_utc
-from lake.workers import Confirmed
-from proxy.confirmation import Confirmation
+from proxy.confirmation import Confirmation, goes_by
 from proxy.followed import FollowedParameters
 from proxy.plan import Plan
 from proxy.switch import Switch
@@ -195,6 +194,11 @@ class Watch:
                 self._announce(use_case, self.notices(use_case))
             self._confirm()
 
+    def look_at_switch(self) -> None:
+        """Read what is stopped and held on this machine, and confirm it."""
+        if self.switch.look():
+            self._confirm()
+
     def _announce(self, use_case: str, notices: list[str]) -> None:
         for notice in notices:
             if notice not in self._notices.get(use_case, ()):
@@ -218,18 +222,12 @@ class Watch:
     async def _follow_switch(self) -> None:
         while True:
             await asyncio.sleep(_SWITCH_INTERVAL_S)
-            if self.switch.look():
-                await asyncio.to_thread(self._confirm)
+            await asyncio.to_thread(self.look_at_switch)
 
     def _confirm(self) -> None:
         """Say to whoever waits what this worker goes by."""
         confirmed = {
-            use_case: Confirmed(
-                version=state.parameters.version,
-                stopped=self.switch.stop_of(use_case) is not None,
-                stopped_arms=tuple(sorted(self.switch.held(use_case).stopped)),
-                refused_version=max(self.followed.of(use_case).refused, default=None),
-            )
+            use_case: goes_by(state.parameters, self.switch, self.followed.of(use_case))
             for use_case, state in self._states.items()
         }
         self._confirmation.say(confirmed)

@@ -117,29 +117,29 @@ CHAOS: tuple[Mode, ...] = ("hang", "reset", "half", "slow", "500", "garbage", "n
 class Chaos:
     """A predictor of a package that behaves as `mode` says, from one request to the next.
 
-    `asked` counts the requests by mode, `most_at_once` how many were under way together.
+    `asked` counts the requests by mode; so many are `under_way`, and were together at `most_at_once`.
     """
 
     def __init__(self, package_digest: str, mode: Mode = "good", arm: str = "champion") -> None:
         self.mode = mode
         self.asked: Counter[Mode] = Counter()
         self.most_at_once = 0
+        self.under_way = 0
         self._digest = package_digest
         self._arm = arm
-        self._under_way = 0
 
     async def __call__(self, peer: Peer) -> None:
         """Serve one connection."""
         while True:
             head, _ = await peer.request()
             self.asked[self.mode] += 1
-            self._under_way += 1
-            self.most_at_once = max(self.most_at_once, self._under_way)
+            self.under_way += 1
+            self.most_at_once = max(self.most_at_once, self.under_way)
             try:
                 if not await self._answered(peer, head):
                     return
             finally:
-                self._under_way -= 1
+                self.under_way -= 1
 
     async def _answered(self, peer: Peer, head: bytes) -> bool:
         """Answer a request in this mode; False when the connection is to be closed."""

@@ -146,9 +146,9 @@ def eventually(condition: Callable[[], object], within_s: float = 20.0) -> None:
 
 
 @contextmanager
-def listening(app: Litestar) -> Iterator[str]:
-    """Serve an application on a free port of this machine, in a thread; gives its address."""
-    listener = bind("127.0.0.1", 0, "a test's application")
+def listening(app: Litestar, port: int = 0) -> Iterator[str]:
+    """Serve an application on this port, or a free one, of this machine, in a thread; gives its address."""
+    listener = bind("127.0.0.1", port, "a test's application")
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
     thread.start()

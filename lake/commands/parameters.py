@@ -16,6 +16,7 @@ from lake.parameters.changes import changes_of_meaning, differences
 from lake.parameters.client import ParametersClient
 from lake.parameters.document import Change, Parameters, change_of, content_of
 from lake.parameters.explained import read_change
+from lake.parameters.held import HeldChange
 from lake.parameters.signed import Proposal, line_of, read_lines, sign_proposal
 from lake.release.signatures import ApproverKey
 from lake.release.trust import Trust
@@ -69,6 +70,9 @@ def set_(use_case: str, file: Path, *, why: str, signature: list[str] | None = N
     stored = client.put(use_case, before.version, wanted)
     for one in changed:
         console.print(f"  {one}")
+    if isinstance(stored, HeldChange):
+        console.print(f"The lake is away, so the machine of {client.url} alone holds it: {stored}")
+        return 0
     console.print(
         f"Version {stored.version} of {use_case} is stored, by {stored.changed_by}: in force everywhere within a second."
     )
@@ -181,19 +185,23 @@ def sign(
 
 
 @parameters.command
-def status(use_case: str) -> None:
-    """List the workers of this machine, and what each goes by.
+def status(use_case: str, *, proxy: list[str] | None = None) -> None:
+    """List the workers of this machine, or of others, and what each goes by.
 
     Parameters
     ----------
     use_case
         Whose parameters.
+    proxy
+        The address of a proxy of another machine; may stand several times. Its key is TRAINSERVE_API_KEY.
 
     """
     console = _console()
-    workers = read_workers(Home.from_environment())
+    workers = [worker for url in proxy or () for worker in ParametersClient.from_environment(url).workers(use_case)]
+    if not proxy:
+        workers = read_workers(Home.from_environment())
     if not workers:
-        console.print("No worker of a proxy lives on this machine.")
+        console.print("No worker of a proxy lives there." if proxy else "No worker of a proxy lives on this machine.")
     for worker in workers:
         confirmed = worker.use_cases.get(use_case)
         if confirmed is None:

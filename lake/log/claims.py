@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from lake.documents import decoded, sha256
-from lake.errors import NotFound, TrainServeError, VerificationError
+from lake.errors import TrainServeError, VerificationError
 from lake.evaluation import Evaluation
 from lake.input_schema import find_input_schema
 from lake.log.evidence import Evidence, Papers, evaluation_path
@@ -19,12 +19,14 @@ from lake.log.exchange import STAND_ALONE
 from lake.log.log_key import LogKeys
 from lake.log.receipts import check_proof
 from lake.log.records import PredictionRecord
+from lake.log.ruling import Ruling, Undecided, answered_again
 from lake.package import exact, open_package
-from lake.parameters import find_parameters
 from lake.release.ledger import Entry, Ledger
 from lake.release.live import Release, fold
 from lake.release.trust import Trust
 from lake.times import rfc3339
+
+_SHOWN_STEPS = 5
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -33,10 +35,6 @@ class Claim(msgspec.Struct, frozen=True):
     about: str
     holds: bool | None
     found: str
-
-
-class _Open(Exception):
-    """A claim that the evidence cannot decide; says why."""
 
 
 class Judge:
@@ -57,6 +55,7 @@ class Judge:
         records = self._evidence.records()
         about: dict[str, Callable[[Sequence[PredictionRecord]], str]] = {
             "The routing": self._routed,
+            "The parameters": self._decided,
             "The release": self._released,
             "The evaluation": self._judged,
             "The package": self._packaged,
@@ -90,15 +89,26 @@ class Judge:
         rules = ", ".join(repr(rule) for rule in dict.fromkeys(record.rule for record in records))
         by = f"Routed by version {record.parameters_version} of the parameters, rule {rules}, to arm {record.arm!r}"
         if record.arm is None:
-            raise _Open(f"Under version {record.parameters_version} of the parameters; it was routed to no arm.")
+            raise Undecided(f"Under version {record.parameters_version} of the parameters; it was routed to no arm.")
         if record.parameters_version == 0:
-            raise _Open(f"{by}: version 0 is the environment that the proxy was started in, and is kept nowhere.")
-        parameters = find_parameters(self._papers, self._use_case, record.parameters_version)
-        if parameters is None:
-            raise NotFound("version of the parameters in the evidence", str(record.parameters_version))
+            raise Undecided(f"{by}: version 0 is the environment that the proxy was started in, and is kept nowhere.")
+        parameters = self._ruling(record).parameters()
         if record.arm not in parameters.arms:
             raise VerificationError("the routing", f"arm {record.arm!r}", f"one of {sorted(parameters.arms)}")
-        return f"{by}. That version: by {parameters.changed_by}, at {parameters.changed_at_utc}, {parameters.why!r}."
+        return f"{by}."
+
+    def _decided(self, records: Sequence[PredictionRecord]) -> str:
+        """Who changed the parameters that routed it, and who signed that they change what answers mean."""
+        [record] = _alike(records, "parameters_version")
+        if record.rule == STAND_ALONE:
+            raise Undecided("None: no proxy routed it.")
+        *before, step = self._ruling(record).steps()
+        of = step.document
+        signed = [f"Version {one.document.version} before it was {one}." for one in before if one.signers][-_SHOWN_STEPS:]
+        return " ".join([f"Version {of.version}, by {of.changed_by} at {of.changed_at_utc}, {of.why!r}: {step}.", *signed])
+
+    def _ruling(self, record: PredictionRecord) -> Ruling:
+        return Ruling(self._papers, self._use_case, record.parameters_version, self._trust)
 
     def _released(self, records: Sequence[PredictionRecord]) -> str:
         entry, release = self._release(records)
@@ -115,7 +125,7 @@ class Judge:
         what = f"evaluation {decision.evaluation_id[:12]}"
         document = self._papers.find(evaluation_path(self._use_case, decision.evaluation_id))
         if document is None:
-            raise _Open(f"It was decided on {what}, whose document the lake does not have.")
+            raise Undecided(f"It was decided on {what}, whose document the lake does not have.")
         if sha256(document) != decision.evaluation_id:
             raise VerificationError(what, f"a document with digest {sha256(document)[:12]}", "the one that was decided on")
         evaluation = decoded(document, what, Evaluation)
@@ -139,10 +149,10 @@ class Judge:
         features = package.manifest.features
         hidden = [field.name for field in schema.fields if field.sensitive and field.name in features] if schema else []
         if hidden:
-            raise _Open(f"They cannot be computed again: the log keeps {hidden} hashed, or not at all.")
+            raise Undecided(f"They cannot be computed again: the log keeps {hidden} hashed, or not at all.")
         scored = [record for record in records if record.scores is not None and record.features is not None]
         if not scored:
-            raise _Open(f"None were given: the request was {records[0].outcome}, with status {records[0].status}.")
+            raise Undecided(f"None were given: the request was {records[0].outcome}, with status {records[0].status}.")
         found = package.load().engine.scores([tuple(record.features.get(name) for name in features) for record in scored])
         for record, scores in zip(scored, found, strict=True):
             if exact(scores) != exact(record.scores or ()):
@@ -151,18 +161,21 @@ class Judge:
 
     def _answered(self, records: Sequence[PredictionRecord]) -> str:
         if any(record.answer is None for record in records):
-            raise _Open(f"None was given: the request was {records[0].outcome}, with status {records[0].status}.")
+            raise Undecided(f"None was given: the request was {records[0].outcome}, with status {records[0].status}.")
+        stand_alone = records[0].rule == STAND_ALONE
+        if not stand_alone and records[0].parameters_version and (schema := find_input_schema(self._papers, self._use_case)):
+            return answered_again(records, self._ruling(records[0]).steps(), schema)
         other = [position for position, record in enumerate(records) if record.answer != record.scores]
         if other:
             rules = ", ".join(repr(rule) for rule in dict.fromkeys(records[row].rule for row in other))
-            raise _Open(f"The answers to rows {other} are not the model's scores: rule {rules} gave them.")
+            raise Undecided(f"The answers to rows {other} are not the model's scores: rule {rules} gave them.")
         return f"What was answered are the scores of the model: {', '.join(str(record.answer) for record in records[:10])}."
 
     def _release(self, records: Sequence[PredictionRecord]) -> tuple[Entry, Release]:
         """The event that released what answered, verified with all before it, and the release that it made."""
         [record] = _alike(records, "release_seq", "arm", "role", "package_digest")
         if record.release_seq is None or record.arm is None:
-            raise _Open(f"No model answered: the request was {record.outcome}, with status {record.status}.")
+            raise Undecided(f"No model answered: the request was {record.outcome}, with status {record.status}.")
         ledger = Ledger(self._papers, self._use_case, self._trust)
         ledger.poll()
         entries = ledger.entries[: record.release_seq]
@@ -176,7 +189,7 @@ class Judge:
     def _digest(self, records: Sequence[PredictionRecord]) -> str:
         [record] = _alike(records, "package_digest")
         if record.package_digest is None:
-            raise _Open(f"No model answered: the request was {record.outcome}, with status {record.status}.")
+            raise Undecided(f"No model answered: the request was {record.outcome}, with status {record.status}.")
         return record.package_digest
 
 
@@ -192,7 +205,7 @@ def _alike(records: Sequence[PredictionRecord], *names: str) -> list[PredictionR
 def _checked(about: str, check: Callable[..., str], *on: object) -> Claim:
     try:
         return Claim(about, holds=True, found=check(*on))
-    except _Open as why:
+    except Undecided as why:
         return Claim(about, holds=None, found=str(why))
     except TrainServeError as error:
         return Claim(about, holds=False, found=str(error))

@@ -174,13 +174,16 @@ def _paths(store: DocumentStore, record: PredictionRecord) -> Iterator[str]:
     """The documents that explain a row."""
     use_case = record.use_case
     yield from (f"{use_case}/input_schemas/{name}" for name in store.names(f"{use_case}/input_schemas")[-1:])
-    if find_parameters(store, use_case, record.parameters_version) is not None:
-        yield f"{use_case}/parameters/{record.parameters_version:08}.json"
+    for version in range(1, record.parameters_version + 1):  # the signatures under those before it count on
+        if find_parameters(store, use_case, version) is not None:
+            yield f"{use_case}/parameters/{version:08}.json"
     if record.package_digest is not None:
         folder = f"{use_case}/packages/{record.package_digest}"
         yield from (f"{folder}/{name}" for name in store.names(folder))
     if record.release_seq is not None:
         yield from (f"{use_case}/releases/{seq:08}.json" for seq in range(1, record.release_seq + 1))
+    elif record.parameters_version:  # how many signatures they needed hung on what was live
+        yield from (f"{use_case}/releases/{name}" for name in store.names(f"{use_case}/releases"))
 
 
 def _evaluation(home: Home, record: PredictionRecord) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from lake.release.policy import Moment
 
 # Keys of requests are hashed to so many places; a share is a number of places.
 PLACES = 1_000_000
+LONGEST_WHY = 1000
 
 # Spans of places, half-open, in the order in which they were handed out: a smaller share keeps the first of them.
 Spans = tuple[tuple[int, int], ...]
@@ -130,7 +131,7 @@ class Content(StrictDocument, frozen=True, kw_only=True):
 class Change(Content, frozen=True, kw_only=True):
     """What an operator hands in: the content, why, and the lines of `trainserve parameters sign` where it needs any."""
 
-    why: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\S")]
+    why: Annotated[str, Meta(min_length=1, max_length=LONGEST_WHY, pattern=r"\S")]
     signatures: tuple[str, ...] = ()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lake.credentials import Credentials
 from lake.home import Home
 from lake.release.approvers import read_policies, read_written, write_written
 from lake.release.signatures import ApproverKey, public_text
@@ -279,3 +280,38 @@ def test_a_file_that_lost_what_was_seen_is_told(trainserve: Trainserve, home: Ho
 
     assert ended.status == 1
     assert "at least 1, as were seen before" in ended.err
+
+
+def test_a_client_gets_a_key_that_is_shown_once_and_servers_keep_its_hash(trainserve: Trainserve, home: Home) -> None:
+    assert "nobody is asked for a key" in trainserve("keys", "list").out
+    made = trainserve("keys", "client", "shop", "--role", "client", "--role", "labeller")
+    key = made.out.strip()
+    found = Credentials.read(home.credentials).find(key)
+
+    assert made.status == 0
+    assert found is not None
+    assert (found.id, found.roles) == ("shop", ("client", "labeller"))
+    assert key not in home.credentials.read_text()
+    assert "It is the first: from now on whoever has no key is refused" in made.err
+    assert key not in made.err, "the key alone is on the standard output, for a script to take"
+    assert trainserve("keys", "list").out == "shop: client, labeller\n"
+
+
+def test_a_name_has_one_key_until_it_is_withdrawn(trainserve: Trainserve, home: Home) -> None:
+    first = trainserve("keys", "client", "olga", "--role", "operator").out.strip()
+    again = trainserve("keys", "client", "olga")
+    assert again.status == 1
+    assert "credential id is 'olga', expected one that the file does not have yet" in again.err
+    assert trainserve("keys", "withdraw", "olga").out.startswith("The key of olga is withdrawn; 0 are left in ")
+    assert Credentials.read(home.credentials).find(first) is None
+    assert not Credentials.read(home.credentials).open_to_all, "nothing opens by taking the last key away"
+    unknown = trainserve("keys", "withdraw", "olga")
+    assert (unknown.status, "credential id is 'olga', expected one of []" in unknown.err) == (1, True)
+    assert "has none: nobody is let in." in trainserve("keys", "list").out
+    assert trainserve("keys", "client", "olga").status == 0
+
+
+@pytest.mark.parametrize("arguments", [["shop", "--role", "admin"], [" "], ["a\nb"]])
+def test_a_key_for_nobody_or_for_what_is_no_role_is_not_made(trainserve: Trainserve, home: Home, arguments: list[str]) -> None:
+    assert trainserve("keys", "client", *arguments).status in (1, 2)
+    assert not home.credentials.exists()

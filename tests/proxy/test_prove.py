@@ -103,17 +103,19 @@ def test_every_claim_about_an_answer_holds_on_a_machine_with_the_public_keys_alo
     judged = claims(keys_only(answered.home, tmp_path), gather(answered.home, answered.five))
 
     assert {about: holds for about, (holds, _) in judged.items()} == dict.fromkeys(
-        ("The log", "The routing", "The release", "The evaluation", "The package", "The scores", "The answer"), True
+        ("The log", "The routing", "The parameters", "The release", "The evaluation", "The package", "The scores", "The answer"),
+        True,
     )
     found = " ".join(words for _, words in judged.values())
     for words in (
         "5 rows are to the byte what commit 2 of slot ",
-        "Routed by version 1 of the parameters, rule 'champion', to arm 'champion'. That version: by olga",
+        "Routed by version 1 of the parameters, rule 'champion', to arm 'champion'.",
+        "Version 1, by olga at 2026-01-01T00:00:00Z, 'first': signed by nobody, as it changes what no answer means.",
         "Event 1 of the ledger made late_parcel 1.0.0 live as champion on arm 'champion' at ",
         "a decision to approve by ada, which is claimed, launched by ada. Reason: better on every slice",
         "trained by grace: auc 0.75 (n=1,000).",
         "Computed again from the row and the package, 5 of 5 rows gave the same bits.",
-        "What was answered are the scores of the model: [0.",
+        "Row 4: no rule fires, and [0.",
     ):
         assert words in found
 
@@ -122,7 +124,8 @@ def test_a_refused_request_is_proven_as_far_as_there_is_something_to_prove(answe
     judged = claims(answered.home, gather(answered.home, answered.refused))
 
     assert judged["The log"][0] is True
-    assert {holds for about, (holds, _) in judged.items() if about != "The log"} == {None}
+    assert judged["The parameters"][0] is True
+    assert {holds for about, (holds, _) in judged.items() if about not in ("The log", "The parameters")} == {None}
     assert judged["The release"][1] == "No model answered: the request was refused, with status 400."
 
 
@@ -133,7 +136,7 @@ def test_the_page_and_the_file_are_written_and_the_file_is_checked_elsewhere(
     assert prove(answered.one, out=tmp_path / "out") == 0
     page, file = (tmp_path / "out" / f"{answered.one}.{suffix}" for suffix in ("html", "json"))
     text = page.read_text()
-    assert text.count('class="holds">holds<') == 7
+    assert text.count('class="holds">holds<') == 8
     assert "features: weight_kg</th><td><code>12.5<" in text
     assert not re.findall(r"(?:src|href|url)\s*[=(]", text), "the page fetches nothing"
 
@@ -142,7 +145,7 @@ def test_the_page_and_the_file_are_written_and_the_file_is_checked_elsewhere(
     assert prove(check=file) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"request {answered.one} of {USE_CASE}"
-    assert len(said) == 8
+    assert len(said) == 9
     assert all(line.startswith("holds ") for line in said[1:])
 
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from socket import gethostname
 from time import monotonic
 
 import pytest
@@ -60,7 +61,8 @@ def test_under_load_and_with_the_lake_away_every_worker_stops_within_a_second_an
         for load in loads:
             load.stop()
 
-    assert ended == 0
+    assert ended == 1, "nobody can tell what the workers of a proxy go by that cannot be reached"
+    assert "workers of http://127.0.0.1:9: have NOT confirmed it, as nobody can tell: " in said
     assert said.count(": confirmed at ") == 2
     assert "It holds on this machine alone, as it could not be stored: the proxy at http://127.0.0.1:9" in said
     assert confirmed - began < 3, "a second, and what a busy machine adds"
@@ -150,9 +152,9 @@ def test_a_worker_that_does_not_confirm_is_named(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deaf = Registration(home)
-    monkeypatch.setattr("lake.commands.stop.CONFIRMED_WITHIN_S", 0.2)
+    monkeypatch.setattr("lake.commands.confirmations.CONFIRMED_WITHIN_S", 0.2)
 
     ended, said = told(monkeypatch, capsys, "stop", USE_CASE, "--why", "x", "--here-alone")
     deaf.close()
     assert ended == 1
-    assert f"worker {deaf.id}: has NOT confirmed it within 0.2 s" in said
+    assert f"worker {deaf.id} of {gethostname()}, by this machine: has NOT confirmed it within 0.2 s" in said
