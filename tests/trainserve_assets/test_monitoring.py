@@ -1,5 +1,7 @@
 """What watches the log, on a Dagster instance: windows with their checks, feedback, experiment, and what starts them."""
 
+from datetime import datetime, timedelta, timezone
+
 import dagster as dg
 import polars as pl
 import pytest
@@ -21,7 +23,7 @@ from tests.parcel_log import (
     write_releases,
 )
 from tests.parcel_training import Platform, failures
-from tests.scenario import USE_CASE, decision
+from tests.scenario import USE_CASE, decision, parcel_schema
 
 MONITORING = ("windows", "feedback", "experiment")
 DAYS, PER_DAY = 14, 720
@@ -61,7 +63,10 @@ def test_a_sound_log_passes_every_check(watched: Platform) -> None:
     found = checks(watched)
 
     assert set(found) == {
-        "volume_is_as_expected",
+        "requests_come_as_usual",
+        "nothing_comes_again_and_again",
+        "requests_are_answered",
+        "answers_come_in_time",
         "answers_are_calibrated",
         "answers_beat_the_base_rate",
         "inputs_look_like_training",
@@ -128,16 +133,44 @@ def test_inputs_that_shifted_are_a_warning(watched: Platform) -> None:
     assert "weight_kg" in (found.description or "")
 
 
-def test_a_night_without_requests_is_a_warning(watched: Platform) -> None:
+def test_the_last_hour_without_requests_is_an_error(watched: Platform) -> None:
     sent = parcels()
-    night = (pl.col("sent_at").dt.day() == 12) & (pl.col("sent_at").dt.hour() < 6)
-    append_log(watched.home.lake, answers(sent.filter(~night)), labels_of(sent))
+    gone = (pl.col("sent_at").dt.day() == 14) & pl.col("sent_at").dt.hour().is_between(13, 14)
+    until = pl.col("sent_at") < datetime(2013, 7, 14, 15, 20, tzinfo=timezone.utc)
+    append_log(watched.home.lake, answers(sent.filter(~gone, until)), labels_of(sent))
 
-    found = checks(watched)["volume_is_as_expected"]
+    found = checks(watched)["requests_come_as_usual"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert "too few requests" in (found.description or "")
+    assert found.metadata["remedy"].value == "fix the source"
+
+
+def test_a_log_that_ended_days_ago_is_judged_up_to_its_end_and_one_that_went_quiet_up_to_now(watched: Platform) -> None:
+    sent = parcels()
+    now = datetime.now(timezone.utc)
+    fresh = answers(sent, received_at_utc=pl.lit(now - timedelta(minutes=20)))
+    append_log(watched.home.lake, fresh, labels_of(sent))
+
+    found = checks(watched)["requests_come_as_usual"]
+
+    assert not found.passed
+    assert (found.description or "").startswith("no request came: 0 from 2013-07-")
+
+
+def test_one_input_that_comes_again_and_again_is_a_warning(watched: Platform) -> None:
+    sent = parcels()
+    stuck = sent.tail(120).with_columns(sent_at=sent["sent_at"][-1] - pl.duration(seconds=10 * pl.int_range(pl.len())))
+    again = answers(stuck, features=pl.struct(parcel_schema().names).first(), entity_key_hash=pl.lit("one"))
+    append_log(watched.home.lake, answers(sent), labels_of(sent))
+    append_log(watched.home.lake, again.with_columns(request_id=pl.col("request_id") + "-again"), source="stuck")
+
+    found = checks(watched)["nothing_comes_again_and_again"]
 
     assert not found.passed
     assert found.severity == dg.AssetCheckSeverity.WARN
-    assert "6 of 168 hours are off" in (found.description or "")
+    assert "came 30 times in each of two spans" in (found.description or "")
 
 
 def test_while_labels_are_missing_the_checks_on_them_fail_as_warnings(watched: Platform) -> None:

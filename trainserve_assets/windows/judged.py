@@ -10,7 +10,6 @@ from checks.drift import FeatureDay
 from lake.input_schema import InputSchema
 from trainserve_assets.logged import loss_name
 from trainserve_assets.windows.inputs import PSI, PSI_LIMIT
-from trainserve_assets.windows.metrics import ALL_ARMS, ROWS
 
 JUDGED_DAYS = 28
 ARM_DAYS = 7
@@ -73,20 +72,6 @@ def feature_days(windows: pl.DataFrame, arm: str) -> list[FeatureDay]:
         FeatureDay(feature=row["slice"], day=row["span_start_utc"].date(), index=row[PSI], limit=row[PSI_LIMIT], n=row["n"])
         for row in wide.iter_rows(named=True)
     ]
-
-
-def logged_hours(windows: pl.DataFrame) -> pl.DataFrame:
-    """How many rows were asked for in each hour of event time: columns `hour` and `rows`."""
-    hourly = windows.filter(pl.col("arm") == ALL_ARMS, pl.col("metric") == ROWS)
-    return hourly.select(hour="span_start_utc", rows=pl.col("value").cast(pl.Int64)).sort("hour")
-
-
-def example_hours(dataset: pl.LazyFrame, schema: InputSchema) -> pl.DataFrame:
-    """How many examples the dataset has for each hour of event time: columns `hour` and `rows`."""
-    if schema.event_time is None:
-        return pl.DataFrame(schema={"hour": pl.Datetime("us", "UTC"), "rows": pl.Int64})
-    hour = pl.col(schema.event_time).dt.truncate("1h").alias("hour")
-    return dataset.group_by(hour).agg(rows=pl.len().cast(pl.Int64)).sort("hour").collect()
 
 
 def _newest_days(windows: pl.DataFrame, days: int) -> pl.DataFrame:

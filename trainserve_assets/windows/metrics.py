@@ -14,9 +14,9 @@ WHOLE = "all"
 ROWS = "rows"
 LABELLED = "labelled"
 
-_OUTCOMES = ("answered", "refused", "failed", "inactive")
+OUTCOMES = ("answered", "refused", "failed", "inactive")
 _QUANTILES = {"score_p10": 0.1, "score_p50": 0.5, "score_p90": 0.9}
-_LATENCIES = {"latency_p50_us": 0.5, "latency_p99_us": 0.99}
+LATENCIES = {"latency_p50_us": 0.5, "latency_p99_us": 0.99}
 
 
 class Figure(NamedTuple):
@@ -33,7 +33,7 @@ def day_figures(schema: InputSchema) -> dict[str, Figure]:
     truth, score = pl.col("truth").filter(has_label), pl.col("score").filter(has_label)
     figures = {
         ROWS: Figure(rows, rows),
-        **{outcome: Figure((pl.col("outcome") == outcome).sum(), rows) for outcome in _OUTCOMES},
+        **{outcome: Figure((pl.col("outcome") == outcome).sum(), rows) for outcome in OUTCOMES},
         LABELLED: Figure(labels, answers),
         "labelled_share": Figure(labels / answers, answers),
         loss_name(schema): Figure(pl.col("loss").filter(has_label).mean(), labels),
@@ -52,20 +52,34 @@ def day_figures(schema: InputSchema) -> dict[str, Figure]:
 
 def day_windows(rows: pl.DataFrame, schema: InputSchema) -> pl.DataFrame:
     """The figures of each arm and day of event time."""
-    return _windows(rows, "event_time_utc", "1d", day_figures(schema))
-
-
-def hour_windows(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows of each hour of event time that clients asked for, over all arms."""
-    asked = rows.filter(pl.col("purpose") == "answer").with_columns(arm=pl.lit(ALL_ARMS), labelled_at_utc=pl.lit(None))
-    return _windows(asked, "event_time_utc", "1h", {ROWS: Figure(pl.len(), pl.len())})
+    return windows_of(rows, "event_time_utc", "1d", day_figures(schema))
 
 
 def latency_windows(rows: pl.DataFrame) -> pl.DataFrame:
     """The latencies of each arm and day of arrival: how fast it was is a matter of when it was asked."""
     answers = rows.filter(answered()).with_columns(labelled_at_utc=pl.lit(None))
-    figures = {name: Figure(pl.col("latency_us").quantile(level), pl.len()) for name, level in _LATENCIES.items()}
-    return _windows(answers, "received_at_utc", "1d", figures)
+    figures = {name: Figure(pl.col("latency_us").quantile(level), pl.len()) for name, level in LATENCIES.items()}
+    return windows_of(answers, "received_at_utc", "1d", figures)
+
+
+def windows_of(rows: pl.DataFrame, time: str, every: str, figures: Mapping[str, Figure]) -> pl.DataFrame:
+    """One row for each span, arm and figure that has a value."""
+    grouped = (
+        rows.with_columns(start=pl.col(time).dt.truncate(every))
+        .group_by("start", "arm")
+        .agg(
+            known=known_since(),
+            **{
+                name: pl.struct(value=figure.value.cast(pl.Float64), n=figure.n.cast(pl.Int64))
+                for name, figure in figures.items()
+            },
+        )
+    )
+    keys = ["start", "arm", "known"]
+    long = pl.concat(
+        grouped.select(*keys, pl.col(name).struct.unnest(), metric=pl.lit(name), slice=pl.lit(WHOLE)) for name in figures
+    )
+    return conformed(long.filter(pl.col("value").is_finite()), every)
 
 
 def conformed(long: pl.DataFrame, every: str) -> pl.DataFrame:
@@ -86,26 +100,6 @@ def conformed(long: pl.DataFrame, every: str) -> pl.DataFrame:
 def sorted_windows(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """All windows in one order."""
     return pl.concat(parts).sort("span_start_utc", "span_end_utc", "arm", "metric", "slice")
-
-
-def _windows(rows: pl.DataFrame, time: str, every: str, figures: Mapping[str, Figure]) -> pl.DataFrame:
-    """One row for each span, arm and figure that has a value."""
-    grouped = (
-        rows.with_columns(start=pl.col(time).dt.truncate(every))
-        .group_by("start", "arm")
-        .agg(
-            known=known_since(),
-            **{
-                name: pl.struct(value=figure.value.cast(pl.Float64), n=figure.n.cast(pl.Int64))
-                for name, figure in figures.items()
-            },
-        )
-    )
-    keys = ["start", "arm", "known"]
-    long = pl.concat(
-        grouped.select(*keys, pl.col(name).struct.unnest(), metric=pl.lit(name), slice=pl.lit(WHOLE)) for name in figures
-    )
-    return conformed(long.filter(pl.col("value").is_finite()), every)
 
 
 def _auc(score: pl.Expr, truth: pl.Expr) -> pl.Expr:

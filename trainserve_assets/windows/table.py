@@ -6,9 +6,9 @@ import polars as pl
 
 from lake.delta import Table
 from lake.tables import WINDOWS_SCHEMA
-from trainserve_assets.windows.metrics import ROWS
+from trainserve_assets.windows.metrics import ALL_ARMS, ROWS
 
-# Twelve weeks of history for volume, and what is judged.
+# Twelve weeks of history for traffic, and what is judged.
 READ_DAYS = 100
 
 _WINDOW = ["span_start_utc", "span_end_utc", "arm", "metric", "slice"]
@@ -21,14 +21,25 @@ def append_windows(table: Table, windows: pl.DataFrame) -> int:
 
 
 def newest_windows(table: Table, days_back: int = READ_DAYS) -> pl.DataFrame:
-    """The newest value of each figure, known from the most predictions and labels; empty without a table.
+    """The newest value of each figure of a day, known from the most predictions and labels; empty without a table.
 
-    Of spans from `days_back` days before the newest event time on: days of arrival may be far from those of events.
+    Of days from `days_back` before the newest event time on: days of arrival may be far from those of events.
     """
+    return _newest(table, pl.col("arm") != ALL_ARMS, days_back)
+
+
+def newest_spans(table: Table, days_back: int = READ_DAYS) -> pl.DataFrame:
+    """The same of the spans of traffic."""
+    return _newest(table, pl.col("arm") == ALL_ARMS, days_back)
+
+
+def _newest(table: Table, which: pl.Expr, days_back: int) -> pl.DataFrame:
     if not table.exists():
         return WINDOWS_SCHEMA.to_frame()
-    windows = table.scan()
+    windows = table.scan().filter(which)
     newest = windows.filter(pl.col("metric") == ROWS).select(pl.col("span_start_utc").max()).collect().item()
+    if newest is None:
+        return WINDOWS_SCHEMA.to_frame()
     return (
         windows.filter(pl.col("span_start_utc") > newest - timedelta(days=days_back))
         .sort(*_WINDOW, *_KNOWLEDGE)
