@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 import polars as pl
 
@@ -54,5 +55,5 @@ def _limit(history: pl.DataFrame, name: str) -> float:
 
 def _lasting(counts: pl.Series) -> float:
     """The most that two neighbours both had; of one alone nothing lasts."""
-    both = [min(pair) for pair in zip(counts, counts[1:], strict=False)]
+    both = [min(pair) for pair in pairwise(counts)]
     return float(max(both, default=0.0))

@@ -45,7 +45,7 @@ def found_within(judged: list[pl.DataFrame], times: float, spans_later: int, lea
     From one span on there are so many `times` the rows that came.
     """
     generator = np.random.default_rng(seed)
-    found = []
+    found: list[bool] = []
     while len(found) < 300:
         day = judged[generator.integers(len(judged))]
         begin, usual = int(generator.integers(12, JUDGED_SPANS - 12)), day["usual"]

@@ -12,8 +12,9 @@ from checks.verdict import Verdict
 from lake.tables import WINDOWS
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
+from trainserve_assets.windows.metrics import OF_PACKAGE, OF_PARAMETERS, judged_names
 from trainserve_assets.windows.reference import References
-from trainserve_assets.windows.table import newest_spans, newest_windows
+from trainserve_assets.windows.table import newest_figures, newest_spans, newest_windows
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
@@ -35,6 +36,12 @@ class Seen:
     def spans(self) -> pl.DataFrame:
         """The newest figures of spans of traffic."""
         return newest_spans(self.lake.table(self.use_case.name, WINDOWS))
+
+    @cached_property
+    def judged(self) -> pl.DataFrame:
+        """The newest figures that answers are judged by, of all days."""
+        names = [*judged_names(self.use_case.input_schema), OF_PACKAGE, OF_PARAMETERS]
+        return newest_figures(self.lake.table(self.use_case.name, WINDOWS), names)
 
     @cached_property
     def references(self) -> References:

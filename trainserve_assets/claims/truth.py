@@ -1,15 +1,17 @@
 """Claims about answers whose labels have arrived: whether they are calibrated, and worth having."""
 
+import os
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from checks.calibration import answers_are_calibrated
 from checks.days import LabelledDay
 from checks.skill import answers_beat_the_base_rate
 from checks.verdict import Verdict
+from lake.parameters.changes import score_effects
 from trainserve_assets.claims.seen import ERROR, Claim, Seen
-from trainserve_assets.logged import read_predictions
-from trainserve_assets.windows.judged import active_arms, labelled_days, served
-from trainserve_assets.windows.table import READ_DAYS
+from trainserve_assets.planned_shares import find_plan
+from trainserve_assets.windows.judged import active_arms, labelled_days, served, unchanged_since
 
 
 def _calibration(seen: Seen) -> Mapping[str, Verdict]:
@@ -43,9 +45,20 @@ CLAIMS = {
 
 
 def _judged(seen: Seen) -> Iterator[tuple[str, list[LabelledDay], str]]:
-    """Each active arm, its labelled days since its package answers there, and that package."""
-    now = served(read_predictions(seen.lake.home.lake, seen.use_case.name, READ_DAYS))
+    """Each active arm, the days that its package is judged by, and that package.
+
+    They are those since it alone answers there and no parameter changed its answers; before them its holdout, unless one did.
+    """
+    now = served(seen.judged)
     for arm in active_arms(seen.windows):
         if arm in now:
-            days = labelled_days(seen.windows, arm, seen.use_case.input_schema, now[arm].first)
-            yield arm, days, now[arm].package_digest
+            package, first = now[arm]
+            since, unchanged = unchanged_since(seen.judged, arm, partial(_effects, seen))
+            holdout_of = package if unchanged and since <= first else None
+            yield arm, labelled_days(seen.judged, arm, seen.use_case.input_schema, max(first, since), holdout_of), package
+
+
+def _effects(seen: Seen, version: int) -> bytes:
+    """What changes scores in a version of the parameters; of one that is not known, nothing."""
+    plan = find_plan(seen.lake.store, seen.use_case.name, version, os.environ)
+    return b"" if plan is None else score_effects(plan)

@@ -1,5 +1,6 @@
 """What the checks judge: the newest windows, as the pure decisions take them."""
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -9,7 +10,9 @@ from checks.days import LabelledDay, matured
 from checks.drift import FeatureDay
 from lake.input_schema import InputSchema
 from trainserve_assets.logged import loss_name
+from trainserve_assets.windows.holdouts import HOLDOUT
 from trainserve_assets.windows.inputs import PSI, PSI_LIMIT
+from trainserve_assets.windows.metrics import OF_PACKAGE, OF_PARAMETERS, judged_names
 
 JUDGED_DAYS = 28
 ARM_DAYS = 7
@@ -30,38 +33,55 @@ class Served(NamedTuple):
     first: date
 
 
-def served(predictions: pl.LazyFrame) -> dict[str, Served]:
+def served(figures: pl.DataFrame) -> dict[str, Served]:
     """What each arm serves, as the log says."""
+    counts = figures.filter(pl.col("metric") == OF_PACKAGE).with_columns(day=pl.col("span_start_utc").dt.date())
     packages = (
-        predictions.filter(pl.col("outcome") == "answered")
-        .group_by("arm", "package_digest")
-        .agg(first=pl.col("event_date").min(), last=pl.col("event_date").max(), newest=pl.col("received_at_utc").max())
-        .sort("newest", "package_digest")
-        .collect()
+        counts.group_by("arm", "slice")
+        .agg(first=pl.col("day").min(), last=pl.col("day").max(), newest=pl.col("labels_as_of_utc").max())
+        .sort("newest", "slice")
     )
     found: dict[str, Served] = {}
     for (arm,), mine in packages.group_by("arm", maintain_order=True):
         *others, newest = mine.iter_rows(named=True)
-        found[str(arm)] = Served(newest["package_digest"], max([newest["first"], *(one["last"] + _DAY for one in others)]))
+        found[str(arm)] = Served(newest["slice"], max([newest["first"], *(one["last"] + _DAY for one in others)]))
     return found
 
 
-def labelled_days(windows: pl.DataFrame, arm: str, schema: InputSchema, since: date) -> list[LabelledDay]:
-    """The arm's matured days of event time from this one on, as far as windows are read back."""
-    loss = loss_name(schema)
-    fields = {"labelled_share": "labelled_share", loss: "loss", f"base_rate_{loss}": "base_loss"}
-    if schema.task != "multiclass":
-        fields |= {"mean_labelled_score": "predicted", "label_rate": "observed"}
-    mine = windows.filter(
-        pl.col("arm") == arm, pl.col("metric").is_in([*fields]), pl.col("span_start_utc").dt.date() >= since
-    ).sort("span_start_utc", "metric")
+def unchanged_since(figures: pl.DataFrame, arm: str, effects: Callable[[int], bytes]) -> tuple[date, bool]:
+    """The first day of event time since which no parameter changed what this arm answers; whether now none does.
+
+    `effects` gives for a version of the parameters what changes scores in it, and nothing where nothing does.
+    """
+    counts = figures.filter(pl.col("metric") == OF_PARAMETERS, pl.col("arm") == arm, pl.col("slice") != "none")
+    days = counts.group_by(version=pl.col("slice").cast(pl.Int64)).agg(pl.col("span_start_utc").dt.date().max().alias("last"))
+    now, since = b"", date.min
+    for row in days.sort("version", descending=True).with_row_index().iter_rows(named=True):
+        found = effects(row["version"])
+        now = found if row["index"] == 0 else now
+        if found != now:
+            since = max(since, row["last"] + _DAY)
+    return since, not now
+
+
+def labelled_days(figures: pl.DataFrame, arm: str, schema: InputSchema, since: date, holdout_of: str | None) -> list[LabelledDay]:
+    """The arm's matured days of event time from this one on; before them those of a package's holdout."""
+    day = pl.col("span_start_utc").dt.date()
+    mine = figures.filter(pl.col("arm") == arm, day >= since)
+    before = figures.filter(pl.col("arm") == HOLDOUT, pl.col("slice") == (holdout_of or ""), day < since)
+    return [*matured(_days(before, schema)), *matured(_days(mine, schema))]
+
+
+def _days(figures: pl.DataFrame, schema: InputSchema) -> list[LabelledDay]:
+    fields = judged_names(schema)
+    mine = figures.filter(pl.col("metric").is_in([*fields])).sort("span_start_utc", "metric")
     days = []
-    for (start,), figures in mine.group_by("span_start_utc", maintain_order=True):
-        values = {fields[row["metric"]]: row["value"] for row in figures.iter_rows(named=True)}
+    for (start,), of_day in mine.group_by("span_start_utc", maintain_order=True):
+        values = {fields[row["metric"]]: row["value"] for row in of_day.iter_rows(named=True)}
         if len(values) == len(fields):
-            n = figures.filter(pl.col("metric") == loss)["n"].item()
+            n = of_day.filter(pl.col("metric") == loss_name(schema))["n"].item()
             days.append(LabelledDay(day=start.date(), n=n, **values))
-    return matured(days)
+    return days
 
 
 def feature_days(windows: pl.DataFrame, arm: str) -> list[FeatureDay]:

@@ -13,6 +13,8 @@ ALL_ARMS = "all arms"
 WHOLE = "all"
 ROWS = "rows"
 LABELLED = "labelled"
+# Counts of answers, their slices are the packages and the versions of the parameters that gave them.
+OF_PACKAGE, OF_PARAMETERS = "answered_by_package", "answered_by_parameters"
 
 OUTCOMES = ("answered", "refused", "failed", "inactive")
 _QUANTILES = {"score_p10": 0.1, "score_p50": 0.5, "score_p90": 0.9}
@@ -48,6 +50,26 @@ def day_figures(schema: InputSchema) -> dict[str, Figure]:
     if schema.task == "binary":
         figures["auc"] = Figure(_auc(score, truth), labels)
     return figures
+
+
+def judged_figures(schema: InputSchema) -> dict[str, Figure]:
+    """Those of them that answers are judged by once their labels are there."""
+    return {name: figure for name, figure in day_figures(schema).items() if name in judged_names(schema)}
+
+
+def judged_names(schema: InputSchema) -> dict[str, str]:
+    """What they are called here, and in `checks.days`."""
+    loss = loss_name(schema)
+    names = {"labelled_share": "labelled_share", loss: "loss", f"base_rate_{loss}": "base_loss"}
+    return names if schema.task == "multiclass" else names | {"mean_labelled_score": "predicted", "label_rate": "observed"}
+
+
+def count_windows(rows: pl.DataFrame, metric: str, by: str) -> pl.DataFrame:
+    """How many answers of each arm and day came from each value of a column; known since the newest of them arrived."""
+    start = pl.col("event_time_utc").dt.truncate("1d").alias("start")
+    counts = rows.filter(answered()).group_by(start, "arm", pl.col(by).cast(pl.String).fill_null("none").alias("slice"))
+    found = counts.agg(n=pl.len().cast(pl.Int64), known=pl.col("received_at_utc").max())
+    return conformed(found.with_columns(metric=pl.lit(metric), value=pl.col("n").cast(pl.Float64)), "1d")
 
 
 def day_windows(rows: pl.DataFrame, schema: InputSchema) -> pl.DataFrame:

@@ -24,7 +24,8 @@ class Progress(Document, frozen=True, kw_only=True):
     """What was read of the log. Lost, or older than the table, it costs work and no figure: all of them are looked for anew.
 
     `days` has the rows that each day had when its figures were computed, `stale` the days that labels touched since, `labels`
-    the highest number of each slot whose labels were seen. Figures were computed, and spans closed, until these event times.
+    the highest number of each slot whose labels were seen. Figures were computed, and spans closed, until these event times;
+    `holdouts` are the packages whose holdout is there.
     """
 
     days: dict[str, int] = msgspec.field(default_factory=dict)
@@ -32,6 +33,7 @@ class Progress(Document, frozen=True, kw_only=True):
     labels: dict[str, int] = msgspec.field(default_factory=dict)
     figures_until_utc: datetime | None = None
     spans_until_utc: datetime | None = None
+    holdouts: tuple[str, ...] = ()
     format_version: int = 1
 
 

@@ -1,5 +1,6 @@
 """The table `windows`: how figures are added, and how the newest of each is read."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 import polars as pl
@@ -33,16 +34,20 @@ def newest_spans(table: Table, days_back: int = READ_DAYS) -> pl.DataFrame:
     return _newest(table, pl.col("arm") == ALL_ARMS, days_back)
 
 
-def _newest(table: Table, which: pl.Expr, days_back: int) -> pl.DataFrame:
+def newest_figures(table: Table, metrics: Collection[str]) -> pl.DataFrame:
+    """The same of some metrics of days, of all days: a test that goes on for as long as a package answers needs the first."""
+    return _newest(table, (pl.col("arm") != ALL_ARMS) & pl.col("metric").is_in([*metrics]), None)
+
+
+def _newest(table: Table, which: pl.Expr, days_back: int | None) -> pl.DataFrame:
     if not table.exists():
         return WINDOWS_SCHEMA.to_frame()
     windows = table.scan().filter(which)
-    newest = windows.filter(pl.col("metric") == ROWS).select(pl.col("span_start_utc").max()).collect().item()
-    if newest is None:
-        return WINDOWS_SCHEMA.to_frame()
+    if days_back is not None:
+        newest = windows.filter(pl.col("metric") == ROWS).select(pl.col("span_start_utc").max()).collect().item()
+        windows = windows.filter(pl.col("span_start_utc") > newest - timedelta(days=days_back)) if newest else windows.head(0)
     return (
-        windows.filter(pl.col("span_start_utc") > newest - timedelta(days=days_back))
-        .sort(*_WINDOW, *_KNOWLEDGE)
+        windows.sort(*_WINDOW, *_KNOWLEDGE)
         .unique(_WINDOW, keep="last", maintain_order=True)
         .select(WINDOWS_SCHEMA.names())
         .collect()

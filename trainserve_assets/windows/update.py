@@ -1,6 +1,6 @@
 """Bringing the table `windows` up to date: only what new predictions or labels touched is computed again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 import msgspec
@@ -11,9 +11,17 @@ from lake.documents import DocumentStore
 from lake.errors import NotFound
 from lake.input_schema import InputSchema
 from lake.tables import LABELS, PREDICTIONS, WINDOWS, filing_time
-from trainserve_assets.logged import NO_ARM, read_day, with_losses
+from trainserve_assets.logged import NO_ARM, Usual, read_day, with_losses
+from trainserve_assets.windows.holdouts import holdout_windows
 from trainserve_assets.windows.inputs import input_windows
-from trainserve_assets.windows.metrics import day_windows, latency_windows, sorted_windows
+from trainserve_assets.windows.metrics import (
+    OF_PACKAGE,
+    OF_PARAMETERS,
+    count_windows,
+    day_windows,
+    latency_windows,
+    sorted_windows,
+)
 from trainserve_assets.windows.progress import (
     Progress,
     days_of,
@@ -27,7 +35,7 @@ from trainserve_assets.windows.reference import Reference, References
 from trainserve_assets.windows.spans import SPAN_COLUMNS, span_start, span_windows
 from trainserve_assets.windows.table import append_windows
 
-_FIGURES = ("arm", "outcome", "package_digest", "scores", "answer", *SPAN_COLUMNS)
+_FIGURES = ("arm", "outcome", "package_digest", "parameters_version", "scores", "answer", *SPAN_COLUMNS)
 _ARRIVAL = ("arm", "outcome", "received_at_utc", "latency_us")
 _RESOLUTION = timedelta(microseconds=1)
 
@@ -68,6 +76,7 @@ class _Updating:
         self._labels = unseen(labels, self._before.labels)
         self._references = References(self._store, schema)
         self._known: dict[str, Reference | None] = {}
+        self._holdouts = {*self._before.holdouts}
 
     def run(self, false_alarm_rate: float) -> Update:
         labelled = {*map(date.fromisoformat, self._before.stale), *days_of(self._predictions.scan(), self._labels)}
@@ -93,15 +102,29 @@ class _Updating:
         return Update(days=tuple(days), rows=rows, figures=figures, without_reference=without)
 
     def _same_hour(self) -> bool:
-        figures_until = self._before.figures_until_utc
-        known = self._open.isoformat() in self._before.days and figures_until is not None
-        return known and self._until.replace(minute=0, second=0, microsecond=0) <= figures_until
+        until = self._before.figures_until_utc
+        if until is None or self._open.isoformat() not in self._before.days:
+            return False
+        return self._until.replace(minute=0, second=0, microsecond=0) <= until
 
     def _figures(self, of_day: pl.DataFrame, false_alarm_rate: float) -> list[pl.DataFrame]:
         known = self._references_of(of_day["package_digest"].drop_nulls().unique().sort())
         usual = {digest: found.usual for digest, found in known.items()}
         rows = with_losses(of_day.lazy(), self._schema, usual).collect()
-        return [day_windows(rows, self._schema), input_windows(rows, known, false_alarm_rate)]
+        return [
+            day_windows(rows, self._schema),
+            input_windows(rows, known, false_alarm_rate),
+            count_windows(rows, OF_PACKAGE, "package_digest"),
+            count_windows(rows, OF_PARAMETERS, "parameters_version"),
+            *self._holdouts_of(usual),
+        ]
+
+    def _holdouts_of(self, usual: Mapping[str, Usual]) -> Iterator[pl.DataFrame]:
+        """The holdout of each package that answered for the first time."""
+        for digest, base in usual.items():
+            if digest not in self._holdouts and (windows := holdout_windows(self._store, self._schema, digest, base)) is not None:
+                self._holdouts.add(digest)
+                yield windows
 
     def _references_of(self, packages: pl.Series) -> Mapping[str, Reference]:
         for digest in packages:
@@ -136,5 +159,6 @@ class _Updating:
             labels=self._before.labels | dict(seen.iter_rows()),
             figures_until_utc=self._until.replace(minute=0, second=0, microsecond=0),
             spans_until_utc=span_start(self._until),
+            holdouts=tuple(sorted(self._holdouts)),
         )
         write_progress(self._store, self._schema.use_case, progress)
