@@ -75,12 +75,19 @@ class Monitoring(StrictDocument, frozen=True, kw_only=True):
     `false_alarms_in_a_year` bounds how often calibration or skill of one arm raise an alarm in a year without cause. Weeks go by
     the clock of `time_zone`, as America/New_York: when clocks change, people come an hour earlier or later by UTC. The service's
     levels are the share of requests that may fail, and how long the slowest hundredth of the answers may take.
+    Of the answers so many may come from a fallback, be other than the model's scores, or be about a category it never saw.
+    People are told when a release has fewer days left, and when what stops or changes answers has been in force for longer.
     """
 
     fewest_rows: int = 200
     time_zone: str = "UTC"
     greatest_failed_share: float = 0.02
     greatest_latency_p99_us: float = 250_000.0
+    greatest_fallback_share: float = 0.05
+    greatest_other_share: float = 0.05
+    greatest_unknown_share: float = 0.05
+    release_days_left: float = 14.0
+    longest_change_days: float = 30.0
     false_alarms_in_a_year: float = 0.2
     drift_false_alarm_rate: float = 0.01
 

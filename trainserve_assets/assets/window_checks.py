@@ -6,14 +6,14 @@ import dagster as dg
 
 from checks.verdict import Verdict
 from lake.tables import WINDOWS
-from trainserve_assets.claims import governance, inputs, traffic, truth
+from trainserve_assets.claims import answers, governance, inputs, traffic, truth
 from trainserve_assets.claims.seen import Claim, Seen
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 from trainserve_assets.verdicts import check_result
 
 _NOTHING = Verdict(passed=False, reason="no arm has answered yet")
-_CLAIMS: dict[str, Claim] = {**traffic.CLAIMS, **truth.CLAIMS, **inputs.CLAIMS, **governance.CLAIMS}
+_CLAIMS: dict[str, Claim] = {**traffic.CLAIMS, **answers.CLAIMS, **truth.CLAIMS, **inputs.CLAIMS, **governance.CLAIMS}
 
 
 def window_checks(use_case: UseCase) -> list[dg.AssetChecksDefinition]:

@@ -1,4 +1,4 @@
-"""Claims about answers whose labels have arrived: whether they are calibrated, and worth having."""
+"""Claims about labels, and answers whose labels have arrived: whether they are calibrated, and worth having."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -6,12 +6,19 @@ from functools import partial
 
 from checks.calibration import answers_are_calibrated
 from checks.days import LabelledDay
+from checks.label_arrival import labels_arrive_as_usual
 from checks.skill import answers_beat_the_base_rate
 from checks.verdict import Verdict
 from lake.parameters.changes import score_effects
-from trainserve_assets.claims.seen import ERROR, Claim, Seen
+from lake.tables import WINDOWS
+from trainserve_assets.claims.seen import ERROR, WARN, Claim, Seen
 from trainserve_assets.planned_shares import find_plan
-from trainserve_assets.windows.judged import active_arms, labelled_days, served, unchanged_since
+from trainserve_assets.windows.judged import active_arms, aged_shares, labelled_days, served, unchanged_since
+from trainserve_assets.windows.metrics import LABELLED
+from trainserve_assets.windows.table import figures_by_knowledge
+
+# Four weeks for labels to come, and as many to know how soon they do.
+_LABEL_DAYS = 60
 
 
 def _calibration(seen: Seen) -> Mapping[str, Verdict]:
@@ -34,7 +41,15 @@ def _skill(seen: Seen) -> Mapping[str, Verdict]:
     }
 
 
+def _labels(seen: Seen) -> Mapping[str, Verdict]:
+    table = seen.lake.table(seen.use_case.name, WINDOWS)
+    return {"all arms": labels_arrive_as_usual(*aged_shares(figures_by_knowledge(table, [LABELLED], _LABEL_DAYS)))}
+
+
 CLAIMS = {
+    "labels_arrive_as_usual": Claim(
+        _labels, WARN, "At no age have the newest days less than half of the labels that days had before at that age."
+    ),
     "answers_are_calibrated": Claim(
         _calibration, ERROR, "Since its package answers on an arm, as much happens as is predicted; it may be asked every day."
     ),

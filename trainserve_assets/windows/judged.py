@@ -1,22 +1,28 @@
 """What the checks judge: the newest windows, as the pure decisions take them."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import polars as pl
 
 from checks.days import LabelledDay, matured
 from checks.drift import FeatureDay
+from checks.label_arrival import AGES, AgedShare
+from checks.steps import DailyFigure
 from lake.input_schema import InputSchema
 from trainserve_assets.logged import loss_name
 from trainserve_assets.windows.holdouts import HOLDOUT
-from trainserve_assets.windows.inputs import PSI, PSI_LIMIT
-from trainserve_assets.windows.metrics import OF_PACKAGE, OF_PARAMETERS, judged_names
+from trainserve_assets.windows.inputs import MEAN, NULLS, PSI, PSI_LIMIT, SCATTER, UNKNOWN
+from trainserve_assets.windows.metrics import CLASS_SHARE, OF_PACKAGE, OF_PARAMETERS, WHOLE, judged_names
 
 JUDGED_DAYS = 28
 ARM_DAYS = 7
+STEP_DAYS = 14
 _DAY = timedelta(days=1)
+# What figures of scores are called, and how much more than a mean they scatter, were scores normal.
+_SCORES = {"mean_score": ("mean score", 1.0), "score_p10": ("lowest tenth", 1.71), "score_p90": ("highest tenth", 1.71)}
+_TENTHS_APART = 2.56
 
 
 def active_arms(windows: pl.DataFrame) -> list[str]:
@@ -92,6 +98,82 @@ def feature_days(windows: pl.DataFrame, arm: str) -> list[FeatureDay]:
         FeatureDay(feature=row["slice"], day=row["span_start_utc"].date(), index=row[PSI], limit=row[PSI_LIMIT], n=row["n"])
         for row in wide.iter_rows(named=True)
     ]
+
+
+def input_days(windows: pl.DataFrame, arm: str) -> dict[str, list[DailyFigure]]:
+    """The arm's means and shares of nulls by day of the newest two weeks of event time, by the feature and what it is."""
+    mine = _newest_days(windows.filter(pl.col("arm") == arm, pl.col("metric").is_in([MEAN, SCATTER, NULLS])), STEP_DAYS)
+    found: dict[str, list[DailyFigure]] = {}
+    wide = mine.pivot("metric", on_columns=[MEAN, SCATTER, NULLS], index=["span_start_utc", "slice", "n"], values="value")
+    for row in wide.sort("span_start_utc", "slice").iter_rows(named=True):
+        day, nulls, known = row["span_start_utc"].date(), row[NULLS], row["n"] - round(row["n"] * row[NULLS])
+        share = DailyFigure(day, nulls, row["n"], (nulls * (1 - nulls)) ** 0.5)
+        found.setdefault(f"{row['slice']}, nulls", []).append(share)
+        if row[MEAN] is not None:
+            mean = DailyFigure(day, row[MEAN], max(known, 1), row[SCATTER] or 0.0)
+            found.setdefault(f"{row['slice']}, mean", []).append(mean)
+    return found
+
+
+def class_days(windows: pl.DataFrame, arm: str) -> dict[str, list[DailyFigure]]:
+    """The arm's share of answers that say each class, by day of the newest four weeks of event time."""
+    mine = windows.filter(pl.col("arm") == arm, pl.col("metric") == CLASS_SHARE)
+    return _by_slice(_newest_days(mine, JUDGED_DAYS))
+
+
+def unknown_days(windows: pl.DataFrame, arm: str) -> dict[str, list[DailyFigure]]:
+    """The arm's share of rows whose value training had not, by category and day of the newest week of event time."""
+    mine = windows.filter(pl.col("arm") == arm, pl.col("metric") == UNKNOWN)
+    return _by_slice(_newest_days(mine, ARM_DAYS))
+
+
+def score_days(windows: pl.DataFrame, arm: str) -> dict[str, list[DailyFigure]]:
+    """The arm's mean score and quantiles by day, as far as windows are read back."""
+    mine = windows.filter(pl.col("arm") == arm, pl.col("metric").is_in([*_SCORES]), pl.col("slice") == WHOLE)
+    wide = mine.pivot("metric", on_columns=[*_SCORES], index=["span_start_utc", "n"], values="value").sort("span_start_utc")
+    found: dict[str, list[DailyFigure]] = {}
+    for row in wide.drop_nulls().iter_rows(named=True):
+        scatter = (row["score_p90"] - row["score_p10"]) / _TENTHS_APART
+        for metric, (name, wider) in _SCORES.items():
+            figure = DailyFigure(row["span_start_utc"].date(), row[metric], row["n"], scatter * wider)
+            found.setdefault(name, []).append(figure)
+    return found
+
+
+def share_days(spans: pl.DataFrame, of: str, metric: str) -> list[DailyFigure]:
+    """What share of the count `of` another count had, by day of the newest week of event time."""
+    recent = _newest_days(spans.filter(pl.col("metric").is_in([of, metric])), ARM_DAYS)
+    daily = recent.group_by(pl.col("span_start_utc").dt.date().alias("day")).agg(
+        all=pl.col("value").filter(pl.col("metric") == of).sum(), some=pl.col("value").filter(pl.col("metric") == metric).sum()
+    )
+    rows = daily.filter(pl.col("all") > 0).sort("day").iter_rows(named=True)
+    return [DailyFigure(row["day"], row["some"] / row["all"], int(row["all"]), 0.0) for row in rows]
+
+
+def aged_shares(figures: pl.DataFrame) -> tuple[list[AgedShare], date]:
+    """What share of each day's answers, of all arms, had its label at each age; and the day up to which that is known.
+
+    `figures` have all values of `labelled`, of each state of knowledge.
+    """
+    known = figures["labels_as_of_utc"].max()
+    if not isinstance(known, datetime):
+        return [], date.min
+    found = []
+    for age in AGES:
+        then = pl.col("span_end_utc") + timedelta(days=age)
+        was_known = figures.filter(then <= known, pl.col("labels_as_of_utc") <= then).sort("labels_as_of_utc", "n")
+        newest = was_known.unique(["span_start_utc", "arm"], keep="last")
+        days = newest.group_by(pl.col("span_start_utc").dt.date().alias("day")).agg(pl.col("value").sum(), pl.col("n").sum())
+        rows = days.filter(pl.col("n") > 0).sort("day").iter_rows(named=True)
+        found += [AgedShare(row["day"], age, row["value"] / row["n"], row["n"]) for row in rows]
+    return found, known.date()
+
+
+def _by_slice(figures: pl.DataFrame) -> dict[str, list[DailyFigure]]:
+    found: dict[str, list[DailyFigure]] = {}
+    for row in figures.sort("span_start_utc", "slice").iter_rows(named=True):
+        found.setdefault(row["slice"], []).append(DailyFigure(row["span_start_utc"].date(), row["value"], row["n"], 0.0))
+    return found
 
 
 def _newest_days(windows: pl.DataFrame, days: int) -> pl.DataFrame:

@@ -13,6 +13,8 @@ ALL_ARMS = "all arms"
 WHOLE = "all"
 ROWS = "rows"
 LABELLED = "labelled"
+# The slices are the classes; a probability says yes from a half on.
+CLASS_SHARE, _YES_FROM = "class_share", 0.5
 # Counts of answers, their slices are the packages and the versions of the parameters that gave them.
 OF_PACKAGE, OF_PARAMETERS = "answered_by_package", "answered_by_parameters"
 
@@ -70,6 +72,25 @@ def count_windows(rows: pl.DataFrame, metric: str, by: str) -> pl.DataFrame:
     counts = rows.filter(answered()).group_by(start, "arm", pl.col(by).cast(pl.String).fill_null("none").alias("slice"))
     found = counts.agg(n=pl.len().cast(pl.Int64), known=pl.col("received_at_utc").max())
     return conformed(found.with_columns(metric=pl.lit(metric), value=pl.col("n").cast(pl.Float64)), "1d")
+
+
+def class_windows(rows: pl.DataFrame, schema: InputSchema) -> pl.DataFrame:
+    """For each arm, day and class the share of the answers that say it: the likeliest class, or from a half on yes."""
+    match schema.task:
+        case "binary":
+            says = {"no": pl.col("score") < _YES_FROM, "yes": pl.col("score") >= _YES_FROM}
+        case "multiclass":
+            likeliest = pl.coalesce("answer", "scores").list.arg_max()
+            says = {name: likeliest == position for position, name in enumerate(schema.classes)}
+        case "regression":
+            says = {}
+    day = pl.col("event_time_utc").dt.truncate("1d").alias("start")
+    daily = rows.filter(answered()).group_by(day, "arm")
+    shares = daily.agg(
+        n=pl.len().cast(pl.Int64), known=pl.col("received_at_utc").max(), **{name: s.mean() for name, s in says.items()}
+    )
+    long = shares.unpivot([*says], index=["start", "arm", "n", "known"], variable_name="slice")
+    return conformed(long.with_columns(pl.col("value").cast(pl.Float64), metric=pl.lit(CLASS_SHARE)), "1d")
 
 
 def day_windows(rows: pl.DataFrame, schema: InputSchema) -> pl.DataFrame:

@@ -9,8 +9,10 @@ from trainserve_assets.windows.metrics import ALL_ARMS, LATENCIES, OUTCOMES, ROW
 
 SPAN = timedelta(minutes=5)
 ONE_INPUT, ONE_KEY = "most_of_one_input", "most_of_one_key"
+# Answers that a fallback gave, and those that are other than the model's own scores.
+BY_FALLBACK, OTHER = "answered_by_fallback", "answered_otherwise"
 SPAN_COLUMNS = (
-    *("purpose", "outcome", "event_time_utc", "received_at_utc", "latency_us"),
+    *("purpose", "outcome", "event_time_utc", "received_at_utc", "latency_us", "rule", "scores", "answer"),
     *("features", "raw", "entity_key_hash", "routing_key_hash", "client_id"),
 )
 _MOST = {ONE_INPUT: "input", ONE_KEY: "key"}
@@ -32,7 +34,9 @@ def span_windows(rows: pl.DataFrame, newest: datetime) -> pl.DataFrame:
         "received_at_utc",
         "outcome",
         "latency_us",
-        pl.lit(None, pl.Datetime("us", "UTC")).alias("labelled_at_utc"),
+        by_fallback=answered() & (pl.col("rule") == "fallback").fill_null(value=False),
+        other=answered() & pl.col("answer").ne_missing(pl.col("scores")),
+        labelled_at_utc=pl.lit(None, pl.Datetime("us", "UTC")),
         input=pl.when(pl.col("features").is_not_null()).then(pl.col("features").hash()).otherwise(_raw()),
         key=pl.coalesce("entity_key_hash", "routing_key_hash", "client_id"),
     )
@@ -46,6 +50,8 @@ def span_windows(rows: pl.DataFrame, newest: datetime) -> pl.DataFrame:
             for name, level in LATENCIES.items()
         },
         **{name: Figure(value, pl.len()) for name, value in most.items()},
+        BY_FALLBACK: Figure(pl.col("by_fallback").sum(), answered().sum()),
+        OTHER: Figure(pl.col("other").sum(), answered().sum()),
     }
     return windows_of(closed, "event_time_utc", "5m", figures)
 

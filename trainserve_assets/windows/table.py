@@ -39,6 +39,15 @@ def newest_figures(table: Table, metrics: Collection[str]) -> pl.DataFrame:
     return _newest(table, (pl.col("arm") != ALL_ARMS) & pl.col("metric").is_in([*metrics]), None)
 
 
+def figures_by_knowledge(table: Table, metrics: Collection[str], days_back: int) -> pl.DataFrame:
+    """All values of some metrics of the newest days, of each state of knowledge, the oldest first."""
+    if not table.exists():
+        return WINDOWS_SCHEMA.to_frame()
+    mine = table.scan().filter(pl.col("arm") != ALL_ARMS, pl.col("metric").is_in([*metrics]))
+    recent = mine.filter(pl.col("span_start_utc") > pl.col("span_start_utc").max() - timedelta(days=days_back))
+    return recent.select(WINDOWS_SCHEMA.names()).sort(*_WINDOW, *_KNOWLEDGE).collect()
+
+
 def _newest(table: Table, which: pl.Expr, days_back: int | None) -> pl.DataFrame:
     if not table.exists():
         return WINDOWS_SCHEMA.to_frame()

@@ -17,6 +17,7 @@ from trainserve_assets.windows.inputs import input_windows
 from trainserve_assets.windows.metrics import (
     OF_PACKAGE,
     OF_PARAMETERS,
+    class_windows,
     count_windows,
     day_windows,
     latency_windows,
@@ -35,7 +36,7 @@ from trainserve_assets.windows.reference import Reference, References
 from trainserve_assets.windows.spans import SPAN_COLUMNS, span_start, span_windows
 from trainserve_assets.windows.table import append_windows
 
-_FIGURES = ("arm", "outcome", "package_digest", "parameters_version", "scores", "answer", *SPAN_COLUMNS)
+_FIGURES = ("arm", "package_digest", "parameters_version", *SPAN_COLUMNS)
 _ARRIVAL = ("arm", "outcome", "received_at_utc", "latency_us")
 _RESOLUTION = timedelta(microseconds=1)
 
@@ -114,6 +115,7 @@ class _Updating:
         return [
             day_windows(rows, self._schema),
             input_windows(rows, known, false_alarm_rate),
+            class_windows(rows, self._schema),
             count_windows(rows, OF_PACKAGE, "package_digest"),
             count_windows(rows, OF_PARAMETERS, "parameters_version"),
             *self._holdouts_of(usual),
