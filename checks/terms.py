@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from checks.verdict import Verdict
 from lake.parameters.document import Parameters
-from lake.parameters.rules import MEANING, Refuse
+from lake.parameters.rules import MEANING, Refuse, Rule
 from lake.release.live import Live
 from lake.times import utc
 
@@ -54,14 +55,26 @@ def _exceptions(newest: Parameters) -> dict[str, Callable[[Parameters], bool]]:
     """What in a version is none of everyday: by its words, whether another version has it too."""
     found: dict[str, Callable[[Parameters], bool]] = {}
     if not newest.active:
-        found["the stop of the use case"] = lambda one: not one.active
+        found["the stop of the use case"] = _stopped
     for name, arm in newest.arms.items():
         if not arm.active:
-            found[f"the stop of arm {name!r}"] = lambda one, name=name: name in one.arms and not one.arms[name].active
+            found[f"the stop of arm {name!r}"] = partial(_arm_stopped, name)
     for rule in newest.rules:
         if any(isinstance(effect, (*MEANING, Refuse)) for effect in rule.then):
-            found[f"rule {rule.name!r}"] = lambda one, rule=rule: rule in one.rules
+            found[f"rule {rule.name!r}"] = partial(_has_rule, rule)
     return found
+
+
+def _stopped(one: Parameters) -> bool:
+    return not one.active
+
+
+def _arm_stopped(name: str, one: Parameters) -> bool:
+    return name in one.arms and not one.arms[name].active
+
+
+def _has_rule(rule: Rule, one: Parameters) -> bool:
+    return rule in one.rules
 
 
 def _since(history: Sequence[Parameters], holds: Callable[[Parameters], bool]) -> datetime:

@@ -74,9 +74,10 @@ class Monitoring(StrictDocument, frozen=True, kw_only=True):
 
     `false_alarms_in_a_year` bounds how often calibration or skill of one arm raise an alarm in a year without cause. Weeks go by
     the clock of `time_zone`, as America/New_York: when clocks change, people come an hour earlier or later by UTC. The service's
-    levels are the share of requests that may fail, and how long the slowest hundredth of the answers may take.
-    Of the answers so many may come from a fallback, be other than the model's scores, or be about a category it never saw.
-    People are told when a release has fewer days left, and when what stops or changes answers has been in force for longer.
+    levels are the share of requests that may fail, and how long the slowest hundredth of the answers may take. Of the answers so
+    many may come from a fallback, be other than the model's scores, or be about a category it never saw; and of a field so many
+    values may be logged otherwise than the source has them. People are told when a release has fewer days left than this, and
+    when what stops or changes answers has been in force for longer.
     """
 
     fewest_rows: int = 200
@@ -86,6 +87,7 @@ class Monitoring(StrictDocument, frozen=True, kw_only=True):
     greatest_fallback_share: float = 0.05
     greatest_other_share: float = 0.05
     greatest_unknown_share: float = 0.05
+    greatest_skewed_share: float = 0.01
     release_days_left: float = 14.0
     longest_change_days: float = 30.0
     false_alarms_in_a_year: float = 0.2

@@ -23,7 +23,7 @@ from tests.parcel_log import (
     write_history,
     write_releases,
 )
-from tests.parcel_training import Platform, failures
+from tests.parcel_training import Platform, failures, parcel_history
 from tests.scenario import USE_CASE, decision, parcel_schema
 
 MONITORING = ("windows", "feedback", "experiment")
@@ -73,6 +73,7 @@ def test_a_sound_log_passes_every_check_but_that_its_release_was_for_a_year(watc
         "answers_are_the_models_own",
         "categories_are_known",
         "inputs_make_no_step",
+        "inputs_are_served_as_built",
         "labels_arrive_as_usual",
         "releases_last",
         "changes_are_temporary",
@@ -219,6 +220,18 @@ def test_answers_that_say_nothing_any_more_and_are_not_the_models_are_warnings(w
     for name in ("every_class_is_answered", "answers_are_the_models_own", "categories_are_known"):
         assert not found[name].passed
         assert found[name].severity == dg.AssetCheckSeverity.WARN
+
+
+def test_a_field_that_is_served_otherwise_than_the_source_has_it_is_a_warning(watched: Platform) -> None:
+    built = parcel_history().collect()
+    sent = built.with_columns(probability=pl.lit(0.3), weight_kg=pl.col("weight_kg") * 1_000)
+    append_log(watched.home.lake, answers(sent), labels_of(sent.filter(pl.col("label").is_not_null())))
+
+    found = checks(watched)["inputs_are_served_as_built"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert found.description == "served otherwise than built: weight_kg in 100.0%, over 200 examples; 1.0% are allowed"
 
 
 def test_a_rule_that_stays_for_months_is_a_warning(watched: Platform) -> None:

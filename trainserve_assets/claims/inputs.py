@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping
 
+import polars as pl
+
 from checks.drift import inputs_look_like_training
+from checks.skew import served_as_built
 from checks.steps import inputs_make_no_step
 from checks.verdict import Verdict
 from trainserve_assets.claims.seen import WARN, Claim, Seen
+from trainserve_assets.evidence.skew import live_skew
+from trainserve_assets.examples import read_source
+from trainserve_assets.logged import read_predictions
 from trainserve_assets.windows.judged import active_arms, feature_days, input_days, served
+
+_SKEW_DAYS = 2
 
 
 def _drift(seen: Seen) -> Mapping[str, Verdict]:
@@ -24,7 +32,18 @@ def _steps(seen: Seen) -> Mapping[str, Verdict]:
     return verdicts
 
 
+def _skew(seen: Seen) -> Mapping[str, Verdict]:
+    use_case = seen.use_case
+    logged = read_predictions(seen.lake.home.lake, use_case.name, _SKEW_DAYS)
+    spans = logged.select(first=pl.col("event_time_utc").min(), last=pl.col("event_time_utc").max()).collect().row(0)
+    built = read_source(use_case).filter(pl.col(str(use_case.input_schema.event_time)).is_between(*spans))
+    return {"all arms": served_as_built(live_skew(use_case, built, logged), use_case.monitoring.greatest_skewed_share)}
+
+
 CLAIMS = {
+    "inputs_are_served_as_built": Claim(
+        _skew, WARN, "Of the newest two days each field was logged as the source has it for the same entity and time."
+    ),
     "inputs_make_no_step": Claim(
         _steps, WARN, "In the newest three days no input's mean or share of nulls changed overnight by more than in training."
     ),
