@@ -80,8 +80,9 @@ class _Updating:
         self._holdouts = {*self._before.holdouts}
 
     def run(self, false_alarm_rate: float) -> Update:
-        labelled = {*map(date.fromisoformat, self._before.stale), *days_of(self._predictions.scan(), self._labels)}
         grown = [day for day, rows in self._logged.items() if self._before.days.get(day.isoformat()) != rows]
+        others = self._predictions.scan().filter(~pl.col("event_date").is_in([*({*grown} - {self._open})]))
+        labelled = {*map(date.fromisoformat, self._before.stale), *days_of(others, self._labels)}
         touched = sorted({*grown, *(labelled & self._logged.keys())})
         days = [day for day in touched if not (day == self._open and day in grown and self._same_hour())]
         rows, parts = 0, list[pl.DataFrame]()
