@@ -6,6 +6,7 @@ import dagster as dg
 
 from checks.verdict import Verdict
 from lake.tables import WINDOWS
+from trainserve_assets.automation import at_each_tick
 from trainserve_assets.claims import answers, governance, inputs, traffic, truth
 from trainserve_assets.claims.seen import Claim, Seen
 from trainserve_assets.resources import LakeResource
@@ -22,7 +23,12 @@ def window_checks(use_case: UseCase) -> list[dg.AssetChecksDefinition]:
 
 
 def _check(use_case: UseCase, name: str, claim: Claim) -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=dg.AssetKey([use_case.name, WINDOWS]), name=name, description=claim.words)
+    @dg.asset_check(
+        asset=dg.AssetKey([use_case.name, WINDOWS]),
+        name=name,
+        description=claim.words,
+        automation_condition=None if claim.cron is None else at_each_tick(claim.cron),
+    )
     def check(lake: LakeResource) -> dg.AssetCheckResult:
         seen = Seen(lake, use_case, datetime.now(timezone.utc))
         return check_result(claim.decide(seen) or {"arms": _NOTHING}, claim.severity)

@@ -40,9 +40,12 @@ def _changes(seen: Seen) -> Mapping[str, Verdict]:
 
 
 CLAIMS = {
-    "releases_last": Claim(_terms, WARN, "No live release has expired, or does so soon."),
+    "releases_last": Claim(_terms, WARN, "No live release has expired, or does so soon.", cron="0 6 * * *"),
     "changes_are_temporary": Claim(
-        _changes, WARN, "Nothing that stops, refuses or changes answers has stood in the parameters for too long."
+        _changes,
+        WARN,
+        "Nothing that stops, refuses or changes answers has stood in the parameters for too long.",
+        cron="0 6 * * *",
     ),
     "every_logged_digest_was_live": Claim(
         _liveness, ERROR, "Whatever answered in the newest four weeks was live on its arm, by the signed ledger, while it did."

@@ -50,8 +50,12 @@ class Seen:
 
 
 class Claim(NamedTuple):
-    """How a claim is decided, giving a verdict for each thing that is judged by its name; how bad it is; what it says."""
+    """How a claim is decided, giving a verdict for each thing that is judged by its name; how bad it is; what it says.
+
+    `cron` says when it is looked at though nothing was logged; all claims are looked at with each new window.
+    """
 
     decide: Callable[[Seen], Mapping[str, Verdict]]
     severity: dg.AssetCheckSeverity
     words: str
+    cron: str | None = None

@@ -44,6 +44,7 @@ CLAIMS = {
         _traffic,
         ERROR,
         "In the newest hour neither silence nor twice as many requests showed, against the same time of the week.",
+        cron="*/5 * * * *",
     ),
     "nothing_comes_again_and_again": Claim(
         _repeats, WARN, "In the newest hour no input and no key came far more often than it ever did in four weeks."
