@@ -112,7 +112,9 @@ def inputs_look_like_training(days: Sequence[FeatureDay], fewest_rows: int) -> V
         + (f": {named}" if drifted else f"; nearest to its limit is {worst} at {ratios[worst]:.2f} of it")
         + f", over {rows:,} answers"
     )
-    return Verdict(passed=not drifted, reason=reason, observed=ratios[worst], limit=1.0, rows=rows)
+    return Verdict(
+        passed=not drifted, reason=reason, observed=ratios[worst], limit=1.0, rows=rows, remedy="nothing" if drifted else None
+    )
 
 
 def _shares(counts: Counts) -> npt.NDArray[np.float64]:

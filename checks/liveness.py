@@ -81,7 +81,14 @@ def every_logged_digest_was_live(answerers: Sequence[Answerer], entries: Sequenc
     reason = f"{wrong:,} of {rows:,} answers came from a package that the ledger did not show live" + (
         f": {named}" if named else ""
     )
-    return Verdict(passed=not strangers, reason=reason, observed=float(wrong), limit=0.0, rows=rows)
+    return Verdict(
+        passed=not strangers,
+        reason=reason,
+        observed=float(wrong),
+        limit=0.0,
+        rows=rows,
+        remedy="roll back" if strangers else None,
+    )
 
 
 def predictors_serve_what_was_released(served: Sequence[Served], entries: Sequence[Entry], now: datetime) -> Verdict:

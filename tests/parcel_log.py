@@ -154,11 +154,12 @@ def manifest(dataset_version: int) -> Manifest:
 def append_log(
     lake: str, predictions: pl.DataFrame | None = None, labels: pl.DataFrame | None = None, source: str = "spool"
 ) -> None:
-    """Ship rows as the shipper would."""
+    """Ship rows as the shipper would, from the slot that is named."""
+    slot = pl.lit(source).alias("spool_id")
     if predictions is not None:
-        Table(lake, USE_CASE, PREDICTIONS).append_once(predictions, source, ["event_date"])
+        Table(lake, USE_CASE, PREDICTIONS).append_once(predictions.with_columns(slot), source, ["event_date"])
     if labels is not None:
-        Table(lake, USE_CASE, LABELS).append_once(labels, source)
+        Table(lake, USE_CASE, LABELS).append_once(labels.with_columns(slot), source)
 
 
 def write_releases(home: Home) -> None:

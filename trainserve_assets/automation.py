@@ -11,3 +11,10 @@ def when_the_log_grew(cron: str) -> dg.AutomationCondition[Any]:
     grew: dg.AutomationCondition[Any] = dg.AutomationCondition.any_deps_updated()
     busy: dg.AutomationCondition[Any] = dg.AutomationCondition.in_progress() | dg.AutomationCondition.any_deps_in_progress()
     return (tick.since_last_handled() & grew.since_last_handled() & ~busy).with_label(f"the log grew, looked at by {cron}")
+
+
+def at_each_tick(cron: str) -> dg.AutomationCondition[Any]:
+    """Once for each tick of the schedule (UTC), whether anything was updated or not: silence is news too."""
+    tick: dg.AutomationCondition[Any] = dg.AutomationCondition.cron_tick_passed(cron)
+    busy: dg.AutomationCondition[Any] = dg.AutomationCondition.in_progress()
+    return (tick & ~busy).with_label(f"looked at by {cron}")

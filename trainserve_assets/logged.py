@@ -1,6 +1,6 @@
 """Logged answers beside their labels and losses: the frame that every figure is computed from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 
 import polars as pl
@@ -14,6 +14,7 @@ from trainserve_assets.counted_labels import counted
 NO_ARM = "no arm"
 _SMALLEST = 1e-15
 _LABEL = ("label", "labelled_at_utc")
+_NAMED = ("request_id", "row", "entity_key_hash", "event_time_utc")
 
 # What a model that always answers the usual would say: one probability, one for each class, or one value.
 Usual = tuple[float, ...]
@@ -24,6 +25,20 @@ def read_log(lake: str, schema: InputSchema, days_back: int | None = None) -> pl
     labels = Table(lake, schema.use_case, LABELS)
     rows = read_predictions(lake, schema.use_case, days_back)
     return labelled(rows, labels.scan() if labels.exists() else labels_schema(schema).to_frame().lazy())
+
+
+def read_day(lake: str, schema: InputSchema, day: date, columns: Collection[str]) -> pl.DataFrame:
+    """The labelled predictions of one day of event time, in the order of the log. Of the labels only those near are read."""
+    order = ["spool_id", "seq", "arm"]
+    names = dict.fromkeys([*_NAMED, *order, *columns])
+    rows = Table(lake, schema.use_case, PREDICTIONS).scan().filter(event_date=day).select([*names]).sort(order).collect()
+    labels = Table(lake, schema.use_case, LABELS)
+    known = labels.scan() if labels.exists() else labels_schema(schema).to_frame().lazy()
+    near = [
+        pl.col(name).is_between(pl.lit(rows[name].min()), pl.lit(rows[name].max())) for name in ("request_id", "event_time_utc")
+    ]
+    found = labelled(rows.lazy().select("arm", *_NAMED), known.filter(pl.any_horizontal(near))).select("arm", *_LABEL).collect()
+    return rows.drop("request_id", "row").with_columns(*found)  # the labels alone were joined: it costs a third
 
 
 def read_predictions(lake: str, use_case: str, days_back: int | None = None) -> pl.LazyFrame:
@@ -48,7 +63,9 @@ def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:
     named = [counted(labels.filter(pl.col("request_id").is_not_null()), by_request), counted(about, by_entity)]
     joined = predictions.with_columns(pl.col("arm").fill_null(NO_ARM))
     for number, (keys, known) in enumerate(zip((by_request, by_entity), named, strict=True)):
-        joined = joined.join(known.rename({name: f"{name}_{number}" for name in _LABEL}), on=keys, how="left")
+        joined = joined.join(
+            known.rename({name: f"{name}_{number}" for name in _LABEL}), on=keys, how="left", maintain_order="left"
+        )
     is_later, is_same = pl.col("labelled_at_utc_1") > pl.col("labelled_at_utc_0"), pl.col("label_1") == pl.col("label_0")
     newer = (is_later ^ is_same).fill_null(pl.col("labelled_at_utc_0").is_null())  # the same is known since the first
     picked = {name: pl.when(newer).then(f"{name}_1").otherwise(f"{name}_0") for name in _LABEL}

@@ -1,9 +1,10 @@
 """A use case as its `defs.yaml` says it: everything that is particular to one prediction problem."""
 
-from datetime import date
+from datetime import date, datetime, timezone
 from typing import Any, Literal
 
 import msgspec
+import polars as pl
 
 from checks.experiment_plan import ExperimentPlan
 from checks.release_standard import Gate
@@ -71,13 +72,32 @@ ANY_ARM = "default"
 class Monitoring(StrictDocument, frozen=True, kw_only=True):
     """Limits of the monitoring checks.
 
-    `false_alarms_in_a_year` bounds how often calibration or skill of one arm raise an alarm in a year without cause.
+    `false_alarms_in_a_year` bounds how often calibration or skill of one arm raise an alarm in a year without cause. Weeks go by
+    the clock of `time_zone`, as America/New_York: when clocks change, people come an hour earlier or later by UTC. The service's
+    levels are the share of requests that may fail, and how long the slowest hundredth of the answers may take. Of the answers so
+    many may come from a fallback, be other than the model's scores, or be about a category it never saw; and of a field so many
+    values may be logged otherwise than the source has them. People are told when a release has fewer days left than this, and
+    when what stops or changes answers has been in force for longer.
     """
 
     fewest_rows: int = 200
-    volume_deviations: float = 5.0
+    time_zone: str = "UTC"
+    greatest_failed_share: float = 0.02
+    greatest_latency_p99_us: float = 250_000.0
+    greatest_fallback_share: float = 0.05
+    greatest_other_share: float = 0.05
+    greatest_unknown_share: float = 0.05
+    greatest_skewed_share: float = 0.01
+    release_days_left: float = 14.0
+    longest_change_days: float = 30.0
     false_alarms_in_a_year: float = 0.2
     drift_false_alarm_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        try:
+            pl.Series([datetime(2000, 1, 1, tzinfo=timezone.utc)]).dt.convert_time_zone(self.time_zone)
+        except pl.exceptions.ComputeError as error:
+            raise SettingError("monitoring.time_zone", self.time_zone, "a name as Europe/Berlin, or UTC") from error
 
 
 class Invariance(StrictDocument, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from lake.parameters.document import Arm, Content, content_of
-from lake.parameters.rules import MEANING, Rule, described, same_reach
+from lake.parameters.rules import MEANING, Answer, Clip, Rule, Shift, described, same_reach
 from lake.parameters.shares import greatest_planned_share
 
 Addresses = Mapping[str, Sequence[str]]  # by arm
@@ -26,6 +26,12 @@ class Meaning(msgspec.Struct, frozen=True):
 def changes_of_meaning(before: Content, after: Content, vouched: Addresses | None = None) -> list[Meaning]:
     """Each change that one operator alone cannot make. `vouched` has the addresses that the machine itself was given."""
     return [*_rules(before, after), *_answers(before, after), *_shares(before, after), *_addresses(before, after, vouched or {})]
+
+
+def score_effects(content: Content) -> bytes:
+    """What in it makes answers other than the model's scores: these rules, encoded; nothing where there is none."""
+    rules = [rule for rule in content.rules if any(isinstance(effect, Answer | Shift | Clip) for effect in rule.then)]
+    return msgspec.msgpack.encode(rules) if rules else b""
 
 
 def differences(before: Content, after: Content) -> list[str]:

@@ -1,5 +1,7 @@
 """What watches the log, on a Dagster instance: windows with their checks, feedback, experiment, and what starts them."""
 
+from datetime import datetime, timedelta, timezone
+
 import dagster as dg
 import polars as pl
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from lake.delta import Table
 from lake.home import Home
 from lake.parameters import Arm, Parameters, publish_parameters
+from lake.parameters.rules import Compare, Rule, Shift
 from lake.release.ledger import Ledger
 from lake.release.signatures import PlatformKey
 from lake.release.trust import Trust
@@ -20,8 +23,8 @@ from tests.parcel_log import (
     write_history,
     write_releases,
 )
-from tests.parcel_training import Platform, failures
-from tests.scenario import USE_CASE, decision
+from tests.parcel_training import Platform, failures, parcel_history
+from tests.scenario import USE_CASE, decision, parcel_schema
 
 MONITORING = ("windows", "feedback", "experiment")
 DAYS, PER_DAY = 14, 720
@@ -54,20 +57,34 @@ def looks(platform: Platform) -> pl.DataFrame:
     return Table(platform.home.lake, USE_CASE, "experiment").scan().sort("decided_at_utc").collect()
 
 
-def test_a_sound_log_passes_every_check(watched: Platform) -> None:
+def test_a_sound_log_passes_every_check_but_that_its_release_was_for_a_year(watched: Platform) -> None:
     sent = parcels()
     append_log(watched.home.lake, two_arms(sent, pl.col("probability")), labels_of(sent))
 
     found = checks(watched)
 
     assert set(found) == {
-        "volume_is_as_expected",
+        "requests_come_as_usual",
+        "nothing_comes_again_and_again",
+        "requests_are_answered",
+        "answers_come_in_time",
+        "every_class_is_answered",
+        "scores_make_no_step",
+        "answers_are_the_models_own",
+        "categories_are_known",
+        "inputs_make_no_step",
+        "inputs_are_served_as_built",
+        "labels_arrive_as_usual",
+        "releases_last",
+        "changes_are_temporary",
         "answers_are_calibrated",
         "answers_beat_the_base_rate",
         "inputs_look_like_training",
         "every_logged_digest_was_live",
     }
-    assert [(name, one.description) for name, one in found.items() if not one.passed] == []
+    failing = {name: one.description or "" for name, one in found.items() if not one.passed}
+    assert set(failing) == {"releases_last"}, failing
+    assert failing["releases_last"].startswith("release 1 on arm 'champion' expired"), "it was for a year, in 2013"
     skill = found["answers_beat_the_base_rate"].metadata
     assert set(skill) == {"observed", "limit", "rows", "each"}
     assert skill["observed"].value == pytest.approx(-0.05, abs=0.04)
@@ -128,16 +145,121 @@ def test_inputs_that_shifted_are_a_warning(watched: Platform) -> None:
     assert "weight_kg" in (found.description or "")
 
 
-def test_a_night_without_requests_is_a_warning(watched: Platform) -> None:
+def test_the_last_hour_without_requests_is_an_error(watched: Platform) -> None:
     sent = parcels()
-    night = (pl.col("sent_at").dt.day() == 12) & (pl.col("sent_at").dt.hour() < 6)
-    append_log(watched.home.lake, answers(sent.filter(~night)), labels_of(sent))
+    gone = (pl.col("sent_at").dt.day() == 14) & pl.col("sent_at").dt.hour().is_between(13, 14)
+    until = pl.col("sent_at") < datetime(2013, 7, 14, 15, 20, tzinfo=timezone.utc)
+    append_log(watched.home.lake, answers(sent.filter(~gone, until)), labels_of(sent))
 
-    found = checks(watched)["volume_is_as_expected"]
+    found = checks(watched)["requests_come_as_usual"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert "too few requests" in (found.description or "")
+    assert found.metadata["remedy"].value == "fix the source"
+
+
+def test_a_log_that_ended_days_ago_is_judged_up_to_its_end_and_one_that_went_quiet_up_to_now(watched: Platform) -> None:
+    sent = parcels()
+    now = datetime.now(timezone.utc)
+    fresh = answers(sent, received_at_utc=pl.lit(now - timedelta(minutes=20)))
+    append_log(watched.home.lake, fresh, labels_of(sent))
+
+    found = checks(watched)["requests_come_as_usual"]
+
+    assert not found.passed
+    assert (found.description or "").startswith("no request came: 0 from 2013-07-")
+
+
+def test_one_input_that_comes_again_and_again_is_a_warning(watched: Platform) -> None:
+    sent = parcels()
+    stuck = sent.tail(120).with_columns(sent_at=sent["sent_at"][-1] - pl.duration(seconds=10 * pl.int_range(pl.len())))
+    again = answers(stuck, features=pl.struct(parcel_schema().names).first(), entity_key_hash=pl.lit("one"))
+    append_log(watched.home.lake, answers(sent), labels_of(sent))
+    append_log(watched.home.lake, again.with_columns(request_id=pl.col("request_id") + "-again"), source="stuck")
+
+    found = checks(watched)["nothing_comes_again_and_again"]
 
     assert not found.passed
     assert found.severity == dg.AssetCheckSeverity.WARN
-    assert "6 of 168 hours are off" in (found.description or "")
+    assert "came 30 times in each of two spans" in (found.description or "")
+
+
+def test_a_source_that_breaks_is_a_warning_on_its_first_day(watched: Platform) -> None:
+    sent = parcels()
+    broken = pl.col("sent_at").dt.day() == 14
+    weight = pl.when(broken).then(pl.col("weight_kg") * 2.2).otherwise("weight_kg")
+    distance = pl.when(~broken).then("distance_km")
+    append_log(watched.home.lake, answers(sent.with_columns(weight_kg=weight, distance_km=distance)), labels_of(sent))
+
+    found = checks(watched)["inputs_make_no_step"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert (found.description or "").startswith("distance_km, nulls, weight_kg, mean changed overnight")
+    assert found.metadata["remedy"].value == "fix the source"
+
+
+def test_answers_that_say_nothing_any_more_and_are_not_the_models_are_warnings(watched: Platform) -> None:
+    sent = parcels()
+    late = pl.col("sent_at").dt.day() >= 13
+    log = answers(
+        sent.with_columns(carrier=pl.when(late).then(pl.lit("drone")).otherwise("carrier")),
+        answer=pl.when(late).then(pl.concat_list(pl.lit(0.1))).otherwise(pl.concat_list("probability")),
+        rule=pl.when(late).then(pl.lit("fallback")),
+    )
+    append_log(watched.home.lake, log, labels_of(sent))
+
+    found = checks(watched)
+
+    assert "says 'yes'" in (found["every_class_is_answered"].description or "")
+    own = found["answers_are_the_models_own"].description or ""
+    assert "given by a fallback: 100.0%, allowed are 5.0%" in own
+    assert "other than the scores: 100.0%" in own
+    assert "carrier: " in (found["categories_are_known"].description or "")
+    for name in ("every_class_is_answered", "answers_are_the_models_own", "categories_are_known"):
+        assert not found[name].passed
+        assert found[name].severity == dg.AssetCheckSeverity.WARN
+
+
+def test_a_field_that_is_served_otherwise_than_the_source_has_it_is_a_warning(watched: Platform) -> None:
+    built = parcel_history().collect()
+    sent = built.with_columns(probability=pl.lit(0.3), weight_kg=pl.col("weight_kg") * 1_000)
+    append_log(watched.home.lake, answers(sent), labels_of(sent.filter(pl.col("label").is_not_null())))
+
+    found = checks(watched)["inputs_are_served_as_built"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert found.description == "served otherwise than built: weight_kg in 100.0%, over 200 examples; 1.0% are allowed"
+
+
+def test_a_rule_that_stays_for_months_is_a_warning(watched: Platform) -> None:
+    sent = parcels()
+    append_log(watched.home.lake, answers(sent), labels_of(sent))
+    rule = Rule(name="heavy", when=Compare(field="weight_kg", by=">", value=100), then=(Shift(by=0.1),))
+    plan = Parameters(use_case=USE_CASE, arms={"champion": Arm()}, rules=(rule,), changed_at_utc="2013-07-01T00:00:00+00:00")
+    publish_parameters(watched.lake.store, plan, expected_version=1)
+
+    found = checks(watched)["changes_are_temporary"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert (found.description or "").startswith("in force are rule 'heavy' for ")
+
+
+def test_labels_that_stop_are_a_warning(watched: Platform) -> None:
+    sent = parcels()
+    told = sent.filter(pl.col("sent_at").dt.day() <= 10)
+    append_log(watched.home.lake, answers(sent), labels_of(told))
+
+    found = checks(watched)["labels_arrive_as_usual"]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert "after 1 days 0% of 720 and 0% of 720 answers of 2013-07-11 and 2013-07-12 have a label, 100% are usual" in (
+        found.description or ""
+    )
 
 
 def test_while_labels_are_missing_the_checks_on_them_fail_as_warnings(watched: Platform) -> None:

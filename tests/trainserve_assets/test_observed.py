@@ -260,6 +260,24 @@ def test_while_the_log_stands_still_nothing_follows(watched: Platform) -> None:
     assert names == set()
 
 
+def test_silence_and_terms_are_looked_at_though_the_log_stands_still(watched: Platform) -> None:
+    names = ("requests_come_as_usual", "releases_last", "answers_are_calibrated")
+    keys = [dg.AssetCheckKey(watched.key("windows"), name) for name in names]
+    asked, cursor = [], None
+    for moment in ((5, 58), (5, 59), (6, 0), (6, 5)):
+        said = dg.evaluate_automation_conditions(
+            watched.definitions,
+            watched.instance,
+            asset_selection=dg.AssetSelection.checks(*keys),
+            cursor=cursor,
+            evaluation_time=datetime(2026, 1, 1, *moment, 30, tzinfo=timezone.utc),
+        )
+        asked.append({one.key.name for one in said.results if isinstance(one.key, dg.AssetCheckKey) and one.true_subset.size})
+        cursor = said.cursor
+
+    assert asked == [set(), set(), {"requests_come_as_usual", "releases_last"}, {"requests_come_as_usual"}]
+
+
 def test_nothing_but_what_watches_the_log_has_automation(watched: Platform) -> None:
     graph = watched.definitions.resolve_asset_graph()
 

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ from lake.delta import Table
 from lake.errors import NotFound
 from lake.home import Home
 from lake.input_schema import Field, InputSchema
-from lake.tables import TIME, WINDOWS
+from lake.tables import LABELS, PREDICTIONS, TIME, WINDOWS
 from tests.parcel_log import (
     CHALLENGER,
     CHAMPION,
@@ -25,7 +26,7 @@ from tests.parcel_log import (
 )
 from tests.scenario import USE_CASE, parcel_schema
 from trainserve_assets.logged import with_losses
-from trainserve_assets.windows.table import newest_windows
+from trainserve_assets.windows.table import newest_spans, newest_windows
 from trainserve_assets.windows.update import Update, update_windows
 
 DAY = datetime(2013, 7, 2, tzinfo=timezone.utc)
@@ -118,31 +119,116 @@ def test_a_request_that_was_refused_before_it_reached_an_arm_is_counted(home: Ho
     assert figure(home, "refused", arm="no arm") == 200
 
 
-def test_arms_have_figures_of_their_own_and_hours_are_over_all(home: Home) -> None:
+def spans(home: Home, metric: str) -> dict[datetime, float]:
+    """The value of each span, by its start."""
+    found = newest_spans(table(home)).filter(metric=metric).sort("span_start_utc")
+    assert set(found["span_end_utc"] - found["span_start_utc"]) <= {timedelta(minutes=5)}
+    return dict(zip(found["span_start_utc"], found["value"], strict=True))
+
+
+def test_arms_have_figures_of_their_own_and_spans_are_over_all(home: Home) -> None:
     write_history(home.lake, days=30)
-    parcels = parcels_sent(LOG_FROM, 3, per_day=240)
+    parcels = parcels_sent(LOG_FROM, 3, per_day=1_440)
     arm = pl.when(CARRIERS).then(pl.lit("challenger")).otherwise(pl.lit("champion"))
     append_log(home.lake, answers(parcels, arm=arm), labels_of(parcels))
 
     update(home)
 
-    assert (figure(home, "rows"), figure(home, "rows", arm="challenger")) == (216, 24)
-    hours = newest_windows(table(home)).filter((pl.col("arm") == "all arms") & (pl.col("metric") == "rows"))
-    assert hours.height == 3 * 24
-    assert set(hours["value"]) == {10.0}
+    assert (figure(home, "rows"), figure(home, "rows", arm="challenger")) == (1_296, 144)
+    assert len(spans(home, "rows")) == 3 * 288 - 1, "the newest span is still open"
+    assert set(spans(home, "rows").values()) == {5.0}
 
 
-def test_shadows_do_not_count_as_requests_of_an_hour(home: Home) -> None:
+def test_shadows_do_not_count_as_requests_of_a_span(home: Home) -> None:
     write_history(home.lake, days=30)
-    parcels = parcels_sent(LOG_FROM, 2, per_day=240)
+    parcels = parcels_sent(LOG_FROM, 2, per_day=1_440)
     append_log(home.lake, answers(parcels))
     append_log(home.lake, answers(parcels, arm=pl.lit("shadow"), purpose=pl.lit("shadow"), answer=pl.lit(None)), source="other")
 
     update(home)
 
-    hours = newest_windows(table(home)).filter((pl.col("arm") == "all arms") & (pl.col("metric") == "rows"))
-    assert set(hours["value"]) == {10.0}
+    assert set(spans(home, "rows").values()) == {5.0}
     assert figure(home, "mean_score", arm="shadow") == figure(home, "mean_score")
+
+
+def test_a_span_counts_outcomes_and_how_often_one_input_and_one_key_came(home: Home) -> None:
+    write_history(home.lake, days=30)
+    parcels = parcels_sent(LOG_FROM, 1, per_day=1_440)
+    stuck, failing = pl.col("sent_at").dt.minute() == 7, pl.col("sent_at").dt.minute() == 8
+    same = parcels.with_columns(
+        parcel_id=pl.when(pl.col("sent_at").dt.minute().is_between(5, 7)).then(pl.lit("P-1")).otherwise("parcel_id")
+    ).with_columns(pl.struct(parcel_schema().names).alias("sent"))
+    rows = answers(
+        same,
+        request_id=pl.format("00000000-0000-7000-8000-{}", pl.int_range(pl.len())),
+        outcome=pl.when(failing).then(pl.lit("failed")).otherwise(pl.lit("answered")),
+        features=pl.when(stuck).then(pl.col("sent").first()).otherwise("sent"),
+    )
+    twice = rows.filter(pl.col("event_time_utc").dt.minute() == 7).with_columns(
+        request_id=pl.col("request_id") + "-again", seq=-1
+    )
+    append_log(home.lake, rows)
+    append_log(home.lake, twice.with_columns(seq=pl.int_range(pl.len()) + 1), source="other")
+
+    update(home)
+
+    span = DAY - timedelta(days=1) + timedelta(minutes=5)
+    assert (spans(home, "rows")[span], spans(home, "failed")[span], spans(home, "answered")[span]) == (6.0, 1.0, 5.0)
+    assert (spans(home, "most_of_one_input")[span], spans(home, "most_of_one_key")[span]) == (2.0, 4.0)
+    assert spans(home, "latency_p50_us")[span] > 0
+    later = span + timedelta(minutes=5)
+    assert (spans(home, "most_of_one_input")[later], spans(home, "most_of_one_key")[later]) == (1.0, 1.0)
+
+
+def test_spans_of_the_open_day_are_written_as_they_close_and_its_figures_once_an_hour(home: Home) -> None:
+    write_history(home.lake, days=30)
+    parcels = parcels_sent(LOG_FROM, 1, per_day=1_440)
+    minutes = (pl.col("sent_at") - parcels["sent_at"][0]).dt.total_minutes()
+    read = []
+    for number, (first, last) in enumerate([(0, 63), (63, 70), (70, 118), (118, 125)]):
+        append_log(home.lake, answers(parcels.filter(minutes.is_between(first, last, closed="left"))), source=str(number))
+        read.append((update(home), len(spans(home, "rows"))))
+
+    assert [one.days for one, _ in read] == [(LOG_FROM,), (), (), (LOG_FROM,)]
+    assert [closed for _, closed in read] == [12, 13, 23, 24]
+    assert [one.rows for one, _ in read] == [63, 10, 53, 125]
+    assert set(spans(home, "rows").values()) == {5.0}
+
+
+def test_labels_of_the_open_day_are_not_forgotten_until_its_figures_are_computed(home: Home) -> None:
+    write_history(home.lake, days=30)
+    parcels = parcels_sent(LOG_FROM, 2, per_day=1_440)
+    minutes = (pl.col("sent_at") - parcels["sent_at"][0]).dt.total_minutes()
+    first, then = parcels.filter(minutes < 63), parcels.filter(minutes.is_between(63, 68))
+    append_log(home.lake, answers(first))
+    update(home)
+    append_log(home.lake, answers(then), labels_of(first, received_at_utc=pl.lit(DAY)), source="second")
+
+    assert update(home).days == ()
+    append_log(home.lake, answers(parcels.filter(minutes >= 2_000)), source="third")
+    update(home)
+
+    assert figure(home, "labelled", start=DAY - timedelta(days=1)) == 63
+
+
+def test_what_becomes_of_the_log_afterwards_changes_no_window(home: Home, tmp_path: Path) -> None:
+    """Replayed into two lakes, of which one joins its files between the updates, the windows are the same bytes."""
+    tables = []
+    for name, joins in (("one", False), ("other", True)):
+        home = Home.at(tmp_path / name)
+        write_history(home.lake, days=30)
+        for day in range(3):
+            parcels = parcels_sent(LOG_FROM + timedelta(days=day), 1, seed=day)
+            append_log(home.lake, answers(parcels), labels_of(parcels.filter(~CARRIERS)), source=f"{day}")
+            append_log(home.lake, labels=labels_of(parcels.filter(CARRIERS)), source=f"late-{day}")
+            if joins:
+                for log in (PREDICTIONS, LABELS):
+                    Table(home.lake, USE_CASE, log).compact(2)
+            update(home)
+        tables.append(table(home).scan().collect())
+
+    assert tables[0].height > 1_000
+    assert [frame.write_ipc(None).getvalue() for frame in tables[:1]] == [tables[1].write_ipc(None).getvalue()]
 
 
 def test_running_twice_adds_nothing_and_computes_nothing(home: Home) -> None:

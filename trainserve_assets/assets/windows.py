@@ -16,9 +16,9 @@ from trainserve_assets.windows.table import newest_windows
 from trainserve_assets.windows.update import update_windows
 
 _DESCRIPTIONS = {
-    "span_start_utc": "Beginning of the span; days and hours are those of UTC",
+    "span_start_utc": "Beginning of the span; days are those of UTC",
     "span_end_utc": "End of the span, exclusive",
-    "arm": "The arm that answered; 'all arms' for the rows of an hour, 'no arm' for requests that reached none",
+    "arm": "The arm that answered; 'all arms' for spans of traffic, 'no arm' for requests that reached none",
     "metric": "What was computed",
     "slice": "'all', or the feature that psi and psi_limit are about",
     "value": "The figure",
@@ -49,8 +49,8 @@ def windows_definitions(use_case: UseCase) -> dg.Definitions:
         metadata={"dagster/column_schema": _COLUMNS},
         description=(
             "One row per span, arm, metric and slice, and per state of knowledge: a figure is written again, with a later "
-            "labels_as_of_utc, when more labels or rows of its span have arrived. Spans are days and hours of event time "
-            "(UTC), and days of arrival for latencies. Append-only."
+            "labels_as_of_utc, when more labels or rows of its span have arrived. Spans are five minutes of event time for "
+            "traffic, days of event time (UTC) for all else, and days of arrival for latencies. Append-only."
         ),
     )
     def windows(config: WindowsConfig, lake: LakeResource) -> dg.MaterializeResult[None]:
@@ -61,7 +61,9 @@ def windows_definitions(use_case: UseCase) -> dg.Definitions:
             "new_figures": update.figures,
             "computed_days": len(update.days),
             "computed_rows": update.rows,
-            "days": f"{update.days[0]} to {update.days[-1]}" if update.days else "none: nothing has arrived since the last run",
+            "days": f"{update.days[0]} to {update.days[-1]}"
+            if update.days
+            else "none: of no day much has arrived since the last run",
             "delta_version": table.version(),
         }
         if update.without_reference:

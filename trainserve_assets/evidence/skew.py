@@ -29,15 +29,30 @@ def skew(use_case: UseCase, dataset: pl.LazyFrame, predictions: Table) -> tuple[
     if not fields or not predictions.exists() or not set(key).isdisjoint(use_case.lacking):
         return ()
     until = date.fromisoformat(use_case.history_until)
+    logged = predictions.scan().filter(pl.col("event_date") < until)
+    return _compared(key, fields, dataset.filter(day_of(schema) < until), logged)
+
+
+def live_skew(use_case: UseCase, source: pl.LazyFrame, logged: pl.LazyFrame) -> tuple[Skew, ...]:
+    """The same of logged predictions and of what the source itself makes of the same examples by now; none while it has none.
+
+    A sensitive field stands otherwise in the log than in the source, and is not compared.
+    """
+    schema = use_case.input_schema
+    key = example_key(schema)
+    sensitive = {field.name for field in schema.fields if field.sensitive}
+    fields = [name for name in schema.names if name not in {*key, *sensitive}]
+    return _compared(key, fields, source.select(*key, *fields), logged) if fields and sensitive.isdisjoint(key) else ()
+
+
+def _compared(key: list[str], fields: list[str], built: pl.LazyFrame, predictions: pl.LazyFrame) -> tuple[Skew, ...]:
     logged = (
-        predictions.scan()
-        .filter(pl.col("event_date") < until, answered(), pl.col("purpose") == "answer")
+        predictions.filter(answered(), pl.col("purpose") == "answer")
         .select("received_at_utc", "request_id", "row", "features")
         .unnest("features")
         .sort("received_at_utc", "request_id", "row")
         .unique(key, keep="last")
     )
-    built = dataset.filter(day_of(schema) < until)
     both = built.join(logged, on=key, how="inner", nulls_equal=True, suffix=_LOGGED)
     differs = [pl.col(name).ne_missing(pl.col(f"{name}{_LOGGED}")).sum().alias(name) for name in fields]
     found = both.select(pl.len().alias(_COMPARED), *differs).collect().row(0, named=True)

@@ -1,4 +1,4 @@
-"""How far the inputs of each day are from training, and how far a day of training would be."""
+"""The inputs of each day: how far they are from training and how far a day of it would be, their means, nulls and unknowns."""
 
 from collections.abc import Mapping
 
@@ -10,6 +10,8 @@ from trainserve_assets.windows.metrics import conformed
 from trainserve_assets.windows.reference import Reference
 
 PSI, PSI_LIMIT = "psi", "psi_limit"
+# Their slices are the features. The scatter is the standard deviation of a row.
+MEAN, SCATTER, NULLS, UNKNOWN = "input_mean", "input_scatter", "null_share", "unknown_share"
 _SPAN = ["start", "arm"]
 
 
@@ -27,7 +29,21 @@ def input_windows(rows: pl.DataFrame, references: Mapping[str, Reference], false
         mine = spans.filter(package_digest=digest)
         inputs = answers.join(mine, on=_SPAN).select(*_SPAN, "n", "known", "features").unnest("features", separator=".")
         found += [_feature_windows(inputs, name, reference, false_alarm_rate) for name in reference.features]
+        found += [_figures(inputs, name, reference) for name in reference.features]
     return pl.concat(found)
+
+
+def _figures(inputs: pl.DataFrame, name: str, reference: Reference) -> pl.DataFrame:
+    """Mean and scatter of a number, the share of nulls, and of a category the share of values that training had not."""
+    column = pl.col(f"features.{name}")
+    figures = {NULLS: column.is_null().mean()}
+    if (known := reference.categories.get(name)) is None:
+        figures |= {MEAN: column.cast(pl.Float64).mean(), SCATTER: column.cast(pl.Float64).std()}
+    else:
+        figures[UNKNOWN] = (column.is_not_null() & ~column.is_in(known)).mean()
+    daily = inputs.group_by([*_SPAN, "n", "known"]).agg(**figures).sort(_SPAN).with_columns(slice=pl.lit(name))
+    long = daily.unpivot([*figures], index=[*_SPAN, "n", "known", "slice"], variable_name="metric")
+    return conformed(long.filter(pl.col("value").is_finite()), "1d")
 
 
 def _feature_windows(inputs: pl.DataFrame, name: str, reference: Reference, false_alarm_rate: float) -> pl.DataFrame:

@@ -1,20 +1,28 @@
 """What the checks judge: the newest windows, as the pure decisions take them."""
 
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import polars as pl
 
 from checks.days import LabelledDay, matured
 from checks.drift import FeatureDay
+from checks.label_arrival import AGES, AgedShare
+from checks.steps import DailyFigure
 from lake.input_schema import InputSchema
 from trainserve_assets.logged import loss_name
-from trainserve_assets.windows.inputs import PSI, PSI_LIMIT
-from trainserve_assets.windows.metrics import ALL_ARMS, ROWS
+from trainserve_assets.windows.holdouts import HOLDOUT
+from trainserve_assets.windows.inputs import MEAN, NULLS, PSI, PSI_LIMIT, SCATTER, UNKNOWN
+from trainserve_assets.windows.metrics import CLASS_SHARE, OF_PACKAGE, OF_PARAMETERS, WHOLE, judged_names
 
 JUDGED_DAYS = 28
 ARM_DAYS = 7
+STEP_DAYS = 14
 _DAY = timedelta(days=1)
+# What figures of scores are called, and how much more than a mean they scatter, were scores normal.
+_SCORES = {"mean_score": ("mean score", 1.0), "score_p10": ("lowest tenth", 1.71), "score_p90": ("highest tenth", 1.71)}
+_TENTHS_APART = 2.56
 
 
 def active_arms(windows: pl.DataFrame) -> list[str]:
@@ -31,38 +39,55 @@ class Served(NamedTuple):
     first: date
 
 
-def served(predictions: pl.LazyFrame) -> dict[str, Served]:
+def served(figures: pl.DataFrame) -> dict[str, Served]:
     """What each arm serves, as the log says."""
+    counts = figures.filter(pl.col("metric") == OF_PACKAGE).with_columns(day=pl.col("span_start_utc").dt.date())
     packages = (
-        predictions.filter(pl.col("outcome") == "answered")
-        .group_by("arm", "package_digest")
-        .agg(first=pl.col("event_date").min(), last=pl.col("event_date").max(), newest=pl.col("received_at_utc").max())
-        .sort("newest", "package_digest")
-        .collect()
+        counts.group_by("arm", "slice")
+        .agg(first=pl.col("day").min(), last=pl.col("day").max(), newest=pl.col("labels_as_of_utc").max())
+        .sort("newest", "slice")
     )
     found: dict[str, Served] = {}
     for (arm,), mine in packages.group_by("arm", maintain_order=True):
         *others, newest = mine.iter_rows(named=True)
-        found[str(arm)] = Served(newest["package_digest"], max([newest["first"], *(one["last"] + _DAY for one in others)]))
+        found[str(arm)] = Served(newest["slice"], max([newest["first"], *(one["last"] + _DAY for one in others)]))
     return found
 
 
-def labelled_days(windows: pl.DataFrame, arm: str, schema: InputSchema, since: date) -> list[LabelledDay]:
-    """The arm's matured days of event time from this one on, as far as windows are read back."""
-    loss = loss_name(schema)
-    fields = {"labelled_share": "labelled_share", loss: "loss", f"base_rate_{loss}": "base_loss"}
-    if schema.task != "multiclass":
-        fields |= {"mean_labelled_score": "predicted", "label_rate": "observed"}
-    mine = windows.filter(
-        pl.col("arm") == arm, pl.col("metric").is_in([*fields]), pl.col("span_start_utc").dt.date() >= since
-    ).sort("span_start_utc", "metric")
+def unchanged_since(figures: pl.DataFrame, arm: str, effects: Callable[[int], bytes]) -> tuple[date, bool]:
+    """The first day of event time since which no parameter changed what this arm answers; whether now none does.
+
+    `effects` gives for a version of the parameters what changes scores in it, and nothing where nothing does.
+    """
+    counts = figures.filter(pl.col("metric") == OF_PARAMETERS, pl.col("arm") == arm, pl.col("slice") != "none")
+    days = counts.group_by(version=pl.col("slice").cast(pl.Int64)).agg(pl.col("span_start_utc").dt.date().max().alias("last"))
+    now, since = b"", date.min
+    for row in days.sort("version", descending=True).with_row_index().iter_rows(named=True):
+        found = effects(row["version"])
+        now = found if row["index"] == 0 else now
+        if found != now:
+            since = max(since, row["last"] + _DAY)
+    return since, not now
+
+
+def labelled_days(figures: pl.DataFrame, arm: str, schema: InputSchema, since: date, holdout_of: str | None) -> list[LabelledDay]:
+    """The arm's matured days of event time from this one on; before them those of a package's holdout."""
+    day = pl.col("span_start_utc").dt.date()
+    mine = figures.filter(pl.col("arm") == arm, day >= since)
+    before = figures.filter(pl.col("arm") == HOLDOUT, pl.col("slice") == (holdout_of or ""), day < since)
+    return [*matured(_days(before, schema)), *matured(_days(mine, schema))]
+
+
+def _days(figures: pl.DataFrame, schema: InputSchema) -> list[LabelledDay]:
+    fields = judged_names(schema)
+    mine = figures.filter(pl.col("metric").is_in([*fields])).sort("span_start_utc", "metric")
     days = []
-    for (start,), figures in mine.group_by("span_start_utc", maintain_order=True):
-        values = {fields[row["metric"]]: row["value"] for row in figures.iter_rows(named=True)}
+    for (start,), of_day in mine.group_by("span_start_utc", maintain_order=True):
+        values = {fields[row["metric"]]: row["value"] for row in of_day.iter_rows(named=True)}
         if len(values) == len(fields):
-            n = figures.filter(pl.col("metric") == loss)["n"].item()
+            n = of_day.filter(pl.col("metric") == loss_name(schema))["n"].item()
             days.append(LabelledDay(day=start.date(), n=n, **values))
-    return matured(days)
+    return days
 
 
 def feature_days(windows: pl.DataFrame, arm: str) -> list[FeatureDay]:
@@ -75,18 +100,80 @@ def feature_days(windows: pl.DataFrame, arm: str) -> list[FeatureDay]:
     ]
 
 
-def logged_hours(windows: pl.DataFrame) -> pl.DataFrame:
-    """How many rows were asked for in each hour of event time: columns `hour` and `rows`."""
-    hourly = windows.filter(pl.col("arm") == ALL_ARMS, pl.col("metric") == ROWS)
-    return hourly.select(hour="span_start_utc", rows=pl.col("value").cast(pl.Int64)).sort("hour")
+def input_days(windows: pl.DataFrame, arm: str) -> dict[str, list[DailyFigure]]:
+    """The arm's means and shares of nulls by day of the newest two weeks of event time, by the feature and what it is."""
+    mine = _newest_days(windows.filter(pl.col("arm") == arm, pl.col("metric").is_in([MEAN, SCATTER, NULLS])), STEP_DAYS)
+    found: dict[str, list[DailyFigure]] = {}
+    wide = mine.pivot("metric", on_columns=[MEAN, SCATTER, NULLS], index=["span_start_utc", "slice", "n"], values="value")
+    for row in wide.sort("span_start_utc", "slice").iter_rows(named=True):
+        day, nulls, known = row["span_start_utc"].date(), row[NULLS], row["n"] - round(row["n"] * row[NULLS])
+        share = DailyFigure(day, nulls, row["n"], (nulls * (1 - nulls)) ** 0.5)
+        found.setdefault(f"{row['slice']}, nulls", []).append(share)
+        if row[MEAN] is not None:
+            mean = DailyFigure(day, row[MEAN], max(known, 1), row[SCATTER] or 0.0)
+            found.setdefault(f"{row['slice']}, mean", []).append(mean)
+    return found
 
 
-def example_hours(dataset: pl.LazyFrame, schema: InputSchema) -> pl.DataFrame:
-    """How many examples the dataset has for each hour of event time: columns `hour` and `rows`."""
-    if schema.event_time is None:
-        return pl.DataFrame(schema={"hour": pl.Datetime("us", "UTC"), "rows": pl.Int64})
-    hour = pl.col(schema.event_time).dt.truncate("1h").alias("hour")
-    return dataset.group_by(hour).agg(rows=pl.len().cast(pl.Int64)).sort("hour").collect()
+def class_days(windows: pl.DataFrame, arm: str) -> dict[str, list[DailyFigure]]:
+    """The arm's share of answers that say each class, by day of the newest four weeks of event time."""
+    mine = windows.filter(pl.col("arm") == arm, pl.col("metric") == CLASS_SHARE)
+    return _by_slice(_newest_days(mine, JUDGED_DAYS))
+
+
+def unknown_days(windows: pl.DataFrame, arm: str) -> dict[str, list[DailyFigure]]:
+    """The arm's share of rows whose value training had not, by category and day of the newest week of event time."""
+    mine = windows.filter(pl.col("arm") == arm, pl.col("metric") == UNKNOWN)
+    return _by_slice(_newest_days(mine, ARM_DAYS))
+
+
+def score_days(windows: pl.DataFrame, arm: str) -> dict[str, list[DailyFigure]]:
+    """The arm's mean score and quantiles by day, as far as windows are read back."""
+    mine = windows.filter(pl.col("arm") == arm, pl.col("metric").is_in([*_SCORES]), pl.col("slice") == WHOLE)
+    wide = mine.pivot("metric", on_columns=[*_SCORES], index=["span_start_utc", "n"], values="value").sort("span_start_utc")
+    found: dict[str, list[DailyFigure]] = {}
+    for row in wide.drop_nulls().iter_rows(named=True):
+        scatter = (row["score_p90"] - row["score_p10"]) / _TENTHS_APART
+        for metric, (name, wider) in _SCORES.items():
+            figure = DailyFigure(row["span_start_utc"].date(), row[metric], row["n"], scatter * wider)
+            found.setdefault(name, []).append(figure)
+    return found
+
+
+def share_days(spans: pl.DataFrame, of: str, metric: str) -> list[DailyFigure]:
+    """What share of the count `of` another count had, by day of the newest week of event time."""
+    recent = _newest_days(spans.filter(pl.col("metric").is_in([of, metric])), ARM_DAYS)
+    daily = recent.group_by(pl.col("span_start_utc").dt.date().alias("day")).agg(
+        all=pl.col("value").filter(pl.col("metric") == of).sum(), some=pl.col("value").filter(pl.col("metric") == metric).sum()
+    )
+    rows = daily.filter(pl.col("all") > 0).sort("day").iter_rows(named=True)
+    return [DailyFigure(row["day"], row["some"] / row["all"], int(row["all"]), 0.0) for row in rows]
+
+
+def aged_shares(figures: pl.DataFrame) -> tuple[list[AgedShare], date]:
+    """What share of each day's answers, of all arms, had its label at each age; and the day up to which that is known.
+
+    `figures` have all values of `labelled`, of each state of knowledge.
+    """
+    known = figures["labels_as_of_utc"].max()
+    if not isinstance(known, datetime):
+        return [], date.min
+    found = []
+    for age in AGES:
+        then = pl.col("span_end_utc") + timedelta(days=age)
+        was_known = figures.filter(then <= known, pl.col("labels_as_of_utc") <= then).sort("labels_as_of_utc", "n")
+        newest = was_known.unique(["span_start_utc", "arm"], keep="last")
+        days = newest.group_by(pl.col("span_start_utc").dt.date().alias("day")).agg(pl.col("value").sum(), pl.col("n").sum())
+        rows = days.filter(pl.col("n") > 0).sort("day").iter_rows(named=True)
+        found += [AgedShare(row["day"], age, row["value"] / row["n"], row["n"]) for row in rows]
+    return found, known.date()
+
+
+def _by_slice(figures: pl.DataFrame) -> dict[str, list[DailyFigure]]:
+    found: dict[str, list[DailyFigure]] = {}
+    for row in figures.sort("span_start_utc", "slice").iter_rows(named=True):
+        found.setdefault(row["slice"], []).append(DailyFigure(row["span_start_utc"].date(), row["value"], row["n"], 0.0))
+    return found
 
 
 def _newest_days(windows: pl.DataFrame, days: int) -> pl.DataFrame:

@@ -13,10 +13,14 @@ ALL_ARMS = "all arms"
 WHOLE = "all"
 ROWS = "rows"
 LABELLED = "labelled"
+# The slices are the classes; a probability says yes from a half on.
+CLASS_SHARE, _YES_FROM = "class_share", 0.5
+# Counts of answers, their slices are the packages and the versions of the parameters that gave them.
+OF_PACKAGE, OF_PARAMETERS = "answered_by_package", "answered_by_parameters"
 
-_OUTCOMES = ("answered", "refused", "failed", "inactive")
+OUTCOMES = ("answered", "refused", "failed", "inactive")
 _QUANTILES = {"score_p10": 0.1, "score_p50": 0.5, "score_p90": 0.9}
-_LATENCIES = {"latency_p50_us": 0.5, "latency_p99_us": 0.99}
+LATENCIES = {"latency_p50_us": 0.5, "latency_p99_us": 0.99}
 
 
 class Figure(NamedTuple):
@@ -33,7 +37,7 @@ def day_figures(schema: InputSchema) -> dict[str, Figure]:
     truth, score = pl.col("truth").filter(has_label), pl.col("score").filter(has_label)
     figures = {
         ROWS: Figure(rows, rows),
-        **{outcome: Figure((pl.col("outcome") == outcome).sum(), rows) for outcome in _OUTCOMES},
+        **{outcome: Figure((pl.col("outcome") == outcome).sum(), rows) for outcome in OUTCOMES},
         LABELLED: Figure(labels, answers),
         "labelled_share": Figure(labels / answers, answers),
         loss_name(schema): Figure(pl.col("loss").filter(has_label).mean(), labels),
@@ -50,22 +54,75 @@ def day_figures(schema: InputSchema) -> dict[str, Figure]:
     return figures
 
 
+def judged_figures(schema: InputSchema) -> dict[str, Figure]:
+    """Those of them that answers are judged by once their labels are there."""
+    return {name: figure for name, figure in day_figures(schema).items() if name in judged_names(schema)}
+
+
+def judged_names(schema: InputSchema) -> dict[str, str]:
+    """What they are called here, and in `checks.days`."""
+    loss = loss_name(schema)
+    names = {"labelled_share": "labelled_share", loss: "loss", f"base_rate_{loss}": "base_loss"}
+    return names if schema.task == "multiclass" else names | {"mean_labelled_score": "predicted", "label_rate": "observed"}
+
+
+def count_windows(rows: pl.DataFrame, metric: str, by: str) -> pl.DataFrame:
+    """How many answers of each arm and day came from each value of a column; known since the newest of them arrived."""
+    start = pl.col("event_time_utc").dt.truncate("1d").alias("start")
+    counts = rows.filter(answered()).group_by(start, "arm", pl.col(by).cast(pl.String).fill_null("none").alias("slice"))
+    found = counts.agg(n=pl.len().cast(pl.Int64), known=pl.col("received_at_utc").max())
+    return conformed(found.with_columns(metric=pl.lit(metric), value=pl.col("n").cast(pl.Float64)), "1d")
+
+
+def class_windows(rows: pl.DataFrame, schema: InputSchema) -> pl.DataFrame:
+    """For each arm, day and class the share of the answers that say it: the likeliest class, or from a half on yes."""
+    match schema.task:
+        case "binary":
+            says = {"no": pl.col("score") < _YES_FROM, "yes": pl.col("score") >= _YES_FROM}
+        case "multiclass":
+            likeliest = pl.coalesce("answer", "scores").list.arg_max()
+            says = {name: likeliest == position for position, name in enumerate(schema.classes)}
+        case "regression":
+            says = {}
+    day = pl.col("event_time_utc").dt.truncate("1d").alias("start")
+    daily = rows.filter(answered()).group_by(day, "arm")
+    shares = daily.agg(
+        n=pl.len().cast(pl.Int64), known=pl.col("received_at_utc").max(), **{name: s.mean() for name, s in says.items()}
+    )
+    long = shares.unpivot([*says], index=["start", "arm", "n", "known"], variable_name="slice")
+    return conformed(long.with_columns(pl.col("value").cast(pl.Float64), metric=pl.lit(CLASS_SHARE)), "1d")
+
+
 def day_windows(rows: pl.DataFrame, schema: InputSchema) -> pl.DataFrame:
     """The figures of each arm and day of event time."""
-    return _windows(rows, "event_time_utc", "1d", day_figures(schema))
-
-
-def hour_windows(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows of each hour of event time that clients asked for, over all arms."""
-    asked = rows.filter(pl.col("purpose") == "answer").with_columns(arm=pl.lit(ALL_ARMS), labelled_at_utc=pl.lit(None))
-    return _windows(asked, "event_time_utc", "1h", {ROWS: Figure(pl.len(), pl.len())})
+    return windows_of(rows, "event_time_utc", "1d", day_figures(schema))
 
 
 def latency_windows(rows: pl.DataFrame) -> pl.DataFrame:
     """The latencies of each arm and day of arrival: how fast it was is a matter of when it was asked."""
     answers = rows.filter(answered()).with_columns(labelled_at_utc=pl.lit(None))
-    figures = {name: Figure(pl.col("latency_us").quantile(level), pl.len()) for name, level in _LATENCIES.items()}
-    return _windows(answers, "received_at_utc", "1d", figures)
+    figures = {name: Figure(pl.col("latency_us").quantile(level), pl.len()) for name, level in LATENCIES.items()}
+    return windows_of(answers, "received_at_utc", "1d", figures)
+
+
+def windows_of(rows: pl.DataFrame, time: str, every: str, figures: Mapping[str, Figure]) -> pl.DataFrame:
+    """One row for each span, arm and figure that has a value."""
+    grouped = (
+        rows.with_columns(start=pl.col(time).dt.truncate(every))
+        .group_by("start", "arm")
+        .agg(
+            known=known_since(),
+            **{
+                name: pl.struct(value=figure.value.cast(pl.Float64), n=figure.n.cast(pl.Int64))
+                for name, figure in figures.items()
+            },
+        )
+    )
+    keys = ["start", "arm", "known"]
+    long = pl.concat(
+        grouped.select(*keys, pl.col(name).struct.unnest(), metric=pl.lit(name), slice=pl.lit(WHOLE)) for name in figures
+    )
+    return conformed(long.filter(pl.col("value").is_finite()), every)
 
 
 def conformed(long: pl.DataFrame, every: str) -> pl.DataFrame:
@@ -86,26 +143,6 @@ def conformed(long: pl.DataFrame, every: str) -> pl.DataFrame:
 def sorted_windows(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """All windows in one order."""
     return pl.concat(parts).sort("span_start_utc", "span_end_utc", "arm", "metric", "slice")
-
-
-def _windows(rows: pl.DataFrame, time: str, every: str, figures: Mapping[str, Figure]) -> pl.DataFrame:
-    """One row for each span, arm and figure that has a value."""
-    grouped = (
-        rows.with_columns(start=pl.col(time).dt.truncate(every))
-        .group_by("start", "arm")
-        .agg(
-            known=known_since(),
-            **{
-                name: pl.struct(value=figure.value.cast(pl.Float64), n=figure.n.cast(pl.Int64))
-                for name, figure in figures.items()
-            },
-        )
-    )
-    keys = ["start", "arm", "known"]
-    long = pl.concat(
-        grouped.select(*keys, pl.col(name).struct.unnest(), metric=pl.lit(name), slice=pl.lit(WHOLE)) for name in figures
-    )
-    return conformed(long.filter(pl.col("value").is_finite()), every)
 
 
 def _auc(score: pl.Expr, truth: pl.Expr) -> pl.Expr:

@@ -3,7 +3,7 @@
 The package's manifest names the dataset version, so the reference of a window never moves when the dataset does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 
 import msgspec
@@ -71,6 +71,12 @@ class Reference:
             for name in sorted(features)
             if name in training.columns and not schema.field(name).sensitive  # its values are not in the log
         }
+        self.categories = {
+            name: training[name].drop_nulls().unique().sort().to_list()
+            for name in self.features
+            if schema.field(name).type == "category"
+        }
+        self.daily = _daily_figures(dated, self.features, self.categories)
         self._limit = cache(self._compute_limit)
 
     def index(self, feature: str, counts: Counts) -> float:
@@ -108,6 +114,14 @@ class References:
     def _training(self, version: int) -> pl.DataFrame:
         table = Table(self._store.root, self._schema.use_case, DATASET)
         return table.scan(version).filter(split=SPLITS[0]).collect() if table.exists() else pl.DataFrame()
+
+
+def _daily_figures(dated: pl.DataFrame, features: Iterable[str], categories: Collection[str]) -> dict[str, list[float]]:
+    """The share of nulls on each day of training, and the mean of a number, by the feature and what it is."""
+    nulls = {f"{name}, nulls": pl.col(name).is_null().mean() for name in features}
+    means = {f"{name}, mean": pl.col(name).cast(pl.Float64).mean() for name in features if name not in categories}
+    daily = dated.group_by("_day").agg(**nulls, **means).sort("_day")
+    return {name: daily[name].drop_nulls().to_list() for name in (*nulls, *means)}
 
 
 def _usual(labels: pl.Series, schema: InputSchema) -> Usual:

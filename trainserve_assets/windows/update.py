@@ -1,5 +1,6 @@
-"""Bringing the table `windows` up to date: only days that new predictions or labels touched are computed again."""
+"""Bringing the table `windows` up to date: only what new predictions or labels touched is computed again."""
 
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
 import msgspec
@@ -7,24 +8,44 @@ import polars as pl
 
 from lake.delta import Table
 from lake.documents import DocumentStore
+from lake.errors import NotFound
 from lake.input_schema import InputSchema
-from lake.tables import WINDOWS, filing_time
-from trainserve_assets.logged import known_since, read_log, with_losses
+from lake.tables import LABELS, PREDICTIONS, WINDOWS, filing_time
+from trainserve_assets.logged import NO_ARM, Usual, read_day, with_losses
+from trainserve_assets.windows.holdouts import holdout_windows
 from trainserve_assets.windows.inputs import input_windows
 from trainserve_assets.windows.metrics import (
-    LABELLED,
-    ROWS,
+    OF_PACKAGE,
+    OF_PARAMETERS,
+    class_windows,
+    count_windows,
     day_windows,
-    hour_windows,
     latency_windows,
     sorted_windows,
 )
-from trainserve_assets.windows.reference import References
-from trainserve_assets.windows.table import append_windows, newest_windows
+from trainserve_assets.windows.progress import (
+    Progress,
+    days_of,
+    logged_days,
+    newest_event,
+    read_progress,
+    unseen,
+    write_progress,
+)
+from trainserve_assets.windows.reference import Reference, References
+from trainserve_assets.windows.spans import SPAN_COLUMNS, span_start, span_windows
+from trainserve_assets.windows.table import append_windows
+
+_FIGURES = ("arm", "package_digest", "parameters_version", *SPAN_COLUMNS)
+_ARRIVAL = ("arm", "outcome", "received_at_utc", "latency_us")
+_RESOLUTION = timedelta(microseconds=1)
 
 
 class Update(msgspec.Struct, frozen=True, kw_only=True):
-    """What an update did. `without_reference` are packages that answered and that the lake does not hold."""
+    """What an update did: the days whose figures it computed, the rows that it read for them and for spans, and new figures.
+
+    `without_reference` are packages that answered and that the lake does not hold.
+    """
 
     days: tuple[date, ...]
     rows: int
@@ -35,52 +56,112 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 def update_windows(lake: str, schema: InputSchema, days_back: int, false_alarm_rate: float) -> Update:
     """Append the figures of all days, at most `days_back` before the newest, about which more is known than before.
 
-    Raises NotFound before the first prediction is logged.
+    The newest day is still open: its spans are written as they close, its other figures once for each hour of event time.
+    It costs what the rows of these days cost, however many there were before. Raises NotFound before the first prediction.
     """
-    log, table = read_log(lake, schema, days_back), Table(lake, schema.use_case, WINDOWS)
-    days = touched_days(log, newest_windows(table, days_back))
-    if not days:
-        return Update(days=(), rows=0, figures=0)
-    touched = log.filter(pl.col("event_date").is_in(days)).with_columns(event_time_utc=filing_time()).collect()
-    references = References(DocumentStore(lake), schema)
-    packages = touched["package_digest"].drop_nulls().unique().sort()
-    known = {digest: found for digest in packages if (found := references.of(digest)) is not None}
-    rows = with_losses(touched.lazy(), schema, {digest: found.usual for digest, found in known.items()}).collect()
-    arrived = touched["received_at_utc"].dt.date().unique().to_list()
-    arrivals = log.filter(pl.col("received_at_utc").dt.date().is_in(arrived))
-    windows = sorted_windows(
-        [
-            day_windows(rows, schema),
-            hour_windows(rows),
-            latency_windows(arrivals.select("arm", "outcome", "received_at_utc", "latency_us").collect()),
+    return _Updating(lake, schema, days_back).run(false_alarm_rate)
+
+
+class _Updating:
+    def __init__(self, lake: str, schema: InputSchema, days_back: int) -> None:
+        self._lake, self._schema = lake, schema
+        self._predictions, labels, self._table = (Table(lake, schema.use_case, name) for name in (PREDICTIONS, LABELS, WINDOWS))
+        logged = logged_days(self._predictions)
+        if not logged:
+            raise NotFound("logged prediction of", schema.use_case, "Send requests to the proxy, and let the shipper run.")
+        self._open = max(logged)
+        self._logged = {day: rows for day, rows in logged.items() if day > self._open - timedelta(days=days_back)}
+        self._until = newest_event(self._predictions, self._open)
+        self._store = DocumentStore(lake)
+        self._before = read_progress(self._store, schema.use_case) if self._table.exists() else Progress()
+        self._labels = unseen(labels, self._before.labels)
+        self._references = References(self._store, schema)
+        self._known: dict[str, Reference | None] = {}
+        self._holdouts = {*self._before.holdouts}
+
+    def run(self, false_alarm_rate: float) -> Update:
+        grown = [day for day, rows in self._logged.items() if self._before.days.get(day.isoformat()) != rows]
+        others = self._predictions.scan().filter(~pl.col("event_date").is_in([*({*grown} - {self._open})]))
+        labelled = {*map(date.fromisoformat, self._before.stale), *days_of(others, self._labels)}
+        touched = sorted({*grown, *(labelled & self._logged.keys())})
+        days = [day for day in touched if not (day == self._open and day in grown and self._same_hour())]
+        rows, parts = 0, list[pl.DataFrame]()
+        for day in days:
+            of_day = read_day(self._lake, self._schema, day, [*_FIGURES, "event_date"]).with_columns(event_time_utc=filing_time())
+            rows += of_day.height
+            parts += self._figures(of_day, false_alarm_rate)
+            if day in grown:
+                parts.append(span_windows(of_day, self._until))
+        if self._open in touched and self._open not in days:
+            since = self._spans_of_open_day()
+            rows += since.height
+            parts.append(span_windows(since, self._until))
+        if computed := [day for day in days if day in grown]:
+            parts.append(self._latencies(computed))
+        figures = append_windows(self._table, sorted_windows(parts)) if parts else 0
+        self._remember(days, [day for day in labelled if day not in days])
+        without = tuple(sorted(digest for digest, found in self._known.items() if found is None))
+        return Update(days=tuple(days), rows=rows, figures=figures, without_reference=without)
+
+    def _same_hour(self) -> bool:
+        until = self._before.figures_until_utc
+        if until is None or self._open.isoformat() not in self._before.days:
+            return False
+        return self._until.replace(minute=0, second=0, microsecond=0) <= until
+
+    def _figures(self, of_day: pl.DataFrame, false_alarm_rate: float) -> list[pl.DataFrame]:
+        known = self._references_of(of_day["package_digest"].drop_nulls().unique().sort())
+        usual = {digest: found.usual for digest, found in known.items()}
+        rows = with_losses(of_day.lazy(), self._schema, usual).collect()
+        return [
+            day_windows(rows, self._schema),
             input_windows(rows, known, false_alarm_rate),
+            class_windows(rows, self._schema),
+            count_windows(rows, OF_PACKAGE, "package_digest"),
+            count_windows(rows, OF_PARAMETERS, "parameters_version"),
+            *self._holdouts_of(usual),
         ]
-    )
-    return Update(
-        days=tuple(days),
-        rows=rows.height,
-        figures=append_windows(table, windows),
-        without_reference=tuple(digest for digest in packages if digest not in known),
-    )
 
+    def _holdouts_of(self, usual: Mapping[str, Usual]) -> Iterator[pl.DataFrame]:
+        """The holdout of each package that answered for the first time."""
+        for digest, base in usual.items():
+            if digest not in self._holdouts and (windows := holdout_windows(self._store, self._schema, digest, base)) is not None:
+                self._holdouts.add(digest)
+                yield windows
 
-def touched_days(rows: pl.LazyFrame, windows: pl.DataFrame) -> list[date]:
-    """The event days whose rows, labels or newest arrival differ from what the windows were computed from."""
-    now = rows.group_by("event_date", "arm").agg(
-        rows=pl.len().cast(pl.Float64),
-        labelled=(pl.col("label").is_not_null() & (pl.col("outcome") == "answered")).sum().cast(pl.Float64),
-        known=known_since(),
-    )
-    whole_days = pl.col("span_end_utc") - pl.col("span_start_utc") == timedelta(days=1)
-    before = (
-        windows.lazy()
-        .filter(whole_days, pl.col("metric").is_in([ROWS, LABELLED]))
-        .group_by(pl.col("span_start_utc").dt.date().alias("event_date"), "arm")
-        .agg(
-            rows=pl.col("value").filter(pl.col("metric") == ROWS).first(),
-            labelled=pl.col("value").filter(pl.col("metric") == LABELLED).first(),
-            known=pl.col("labels_as_of_utc").max(),
+    def _references_of(self, packages: pl.Series) -> Mapping[str, Reference]:
+        for digest in packages:
+            if digest not in self._known:
+                self._known[digest] = self._references.of(digest)
+        return {digest: found for digest in packages if (found := self._known[digest]) is not None}
+
+    def _spans_of_open_day(self) -> pl.DataFrame:
+        """The rows of the open day since the newest span that is written; a row that comes later waits for its hour."""
+        rows = self._predictions.scan().filter(event_date=self._open).with_columns(event_time_utc=filing_time())
+        first = self._before.spans_until_utc or self._until
+        return rows.filter(pl.col("event_time_utc") >= first).select(SPAN_COLUMNS).collect()
+
+    def _latencies(self, days: list[date]) -> pl.DataFrame:
+        """The latencies of all answers that arrived on the days on which those under these days did."""
+        scan = self._predictions.scan()
+        arrival = pl.col("received_at_utc")
+        arrived = scan.filter(pl.col("event_date").is_in(days)).select(arrival.dt.truncate("1d").unique().sort()).collect()
+        near = arrival.is_between(arrived.item(0, 0), arrived.item(-1, 0) + timedelta(days=1) - _RESOLUTION)
+        rows = scan.filter(near, arrival.dt.truncate("1d").is_in(arrived.to_series().to_list())).select(_ARRIVAL)
+        return latency_windows(rows.with_columns(pl.col("arm").fill_null(NO_ARM)).collect())
+
+    def _remember(self, days: list[date], stale: list[date]) -> None:
+        rows = {day.isoformat(): number for day, number in self._logged.items()}
+        if self._open not in days:
+            rows.pop(self._open.isoformat())
+        kept = {day: number for day, number in self._before.days.items() if day not in rows and day == self._open.isoformat()}
+        seen = self._labels.group_by("spool_id").agg(pl.col("seq").max())
+        progress = Progress(
+            days=rows | kept,
+            stale=tuple(day.isoformat() for day in sorted(stale)),
+            labels=self._before.labels | dict(seen.iter_rows()),
+            figures_until_utc=self._until.replace(minute=0, second=0, microsecond=0),
+            spans_until_utc=span_start(self._until),
+            holdouts=tuple(sorted(self._holdouts)),
         )
-    )
-    changed = now.join(before, on=["event_date", "arm", "rows", "labelled", "known"], how="anti")
-    return changed.select(pl.col("event_date").unique().sort()).collect().to_series().to_list()
+        write_progress(self._store, self._schema.use_case, progress)

@@ -1,0 +1,73 @@
+"""The claims `every_class_is_answered` and `shares_stay_small`."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from checks.answers import every_class_is_answered, shares_stay_small
+from checks.steps import DailyFigure
+
+FIRST = date(2013, 7, 1)
+
+
+def shares(*values: float, rows: int = 1_000) -> list[DailyFigure]:
+    return [DailyFigure(FIRST + timedelta(days=number), value, rows, 0.0) for number, value in enumerate(values)]
+
+
+def test_shares_that_scatter_pass_all_year() -> None:
+    generator = np.random.default_rng(1)
+    counts = generator.multinomial(300, [0.06, 0.5, 0.44], size=365) / 300
+
+    failing = [
+        day
+        for day in range(9, 365)
+        if not every_class_is_answered(
+            {name: shares(*counts[:day, place], rows=300) for place, name in enumerate(("lost", "late", "on time"))}
+        ).passed
+    ]
+
+    assert failing == []
+
+
+def test_a_class_that_no_answer_says_is_found_on_its_first_day() -> None:
+    verdict = every_class_is_answered({"lost": shares(*[0.05] * 10, 0.0), "late": shares(*[0.95] * 10, 1.0)})
+
+    assert verdict.reason == "none of 1,000 answers of 2013-07-11 says 'lost', 50 are usual"
+    assert (verdict.passed, verdict.remedy) == (False, "roll back")
+
+
+def test_a_class_that_is_seldom_expected_may_be_missing_for_a_day() -> None:
+    assert every_class_is_answered({"lost": shares(*[0.005] * 10, 0.0)}).passed
+
+
+def test_a_rare_class_that_is_answered_far_too_often_is_found_on_the_second_day() -> None:
+    one, two = ({"lost": shares(*[0.02] * 10, *[0.2] * days)} for days in (1, 2))
+
+    assert every_class_is_answered(one).passed
+    verdict = every_class_is_answered(two)
+    assert not verdict.passed
+    assert "say 'lost', which is rare: 2.0% at most before" in verdict.reason
+
+
+def test_before_nine_days_it_is_not_known() -> None:
+    verdict = every_class_is_answered({"lost": shares(*[0.02] * 8)})
+
+    assert (verdict.passed, verdict.observed) == (False, None)
+
+
+@pytest.mark.parametrize(("last", "passed"), [([0.0, 0.3], True), ([0.3, 0.0], True), ([0.3, 0.2], False), ([0.04, 0.05], True)])
+def test_a_share_is_too_large_when_it_was_on_two_days_on_end(last: list[float], *, passed: bool) -> None:
+    verdict = shares_stay_small({"answers of a fallback": shares(0.0, 0.0, *last), "other": shares(0.0)}, GREATEST, 200)
+
+    assert verdict.passed is passed
+    assert "answers of a fallback" in verdict.reason
+
+
+GREATEST = {"answers of a fallback": 0.05, "other": 0.5}
+
+
+def test_days_of_few_rows_are_not_judged() -> None:
+    verdict = shares_stay_small({"other": shares(1.0, 1.0, rows=20)}, GREATEST, 200)
+
+    assert (verdict.passed, verdict.observed) == (False, None)

@@ -1,0 +1,86 @@
+"""How far the windows are: what of the log they were computed from, so that an update reads only what is new."""
+
+from datetime import date, datetime
+
+import msgspec
+import polars as pl
+
+from lake.delta import Table
+from lake.documents import Document, DocumentStore, canonical, decoded
+from lake.tables import TIME, filing_time
+
+_NAMED = {
+    "request_id": pl.String(),
+    "row": pl.Int64(),
+    "entity_key_hash": pl.String(),
+    "event_time_utc": TIME,
+    "spool_id": pl.String(),
+    "seq": pl.Int64(),
+}
+_DOCUMENT = "windows_progress.json"
+
+
+class Progress(Document, frozen=True, kw_only=True):
+    """What was read of the log. Lost, or older than the table, it costs work and no figure: all of them are looked for anew.
+
+    `days` has the rows that each day had when its figures were computed, `stale` the days that labels touched since, `labels`
+    the highest number of each slot whose labels were seen. Figures were computed, and spans closed, until these event times;
+    `holdouts` are the packages whose holdout is there.
+    """
+
+    days: dict[str, int] = msgspec.field(default_factory=dict)
+    stale: tuple[str, ...] = ()
+    labels: dict[str, int] = msgspec.field(default_factory=dict)
+    figures_until_utc: datetime | None = None
+    spans_until_utc: datetime | None = None
+    holdouts: tuple[str, ...] = ()
+    format_version: int = 1
+
+
+def read_progress(store: DocumentStore, use_case: str) -> Progress:
+    """How far the windows of a use case are; nowhere, before the first update."""
+    found = store.find(f"{use_case}/{_DOCUMENT}")
+    return Progress() if found is None else decoded(found, f"{use_case}/{_DOCUMENT}", Progress)
+
+
+def write_progress(store: DocumentStore, use_case: str, progress: Progress) -> None:
+    """Say how far they are, once the figures are written. Safe to run twice."""
+    store.put(f"{use_case}/{_DOCUMENT}", canonical(progress))
+
+
+def logged_days(predictions: Table) -> dict[date, int]:
+    """How many rows the log has under each day, in order, as its table's own log says: no row is read."""
+    files = predictions.files() if predictions.exists() else pl.DataFrame()
+    if files.is_empty():
+        return {}
+    day = pl.col("partition.event_date").cast(pl.String).str.to_date()
+    counted = files.group_by(day.alias("day")).agg(pl.col("num_records").sum()).sort("day")
+    return {row["day"]: row["num_records"] for row in counted.iter_rows(named=True) if row["num_records"]}
+
+
+def newest_event(predictions: Table, day: date) -> datetime:
+    """The latest event time of the rows under this day."""
+    of_day = predictions.scan().filter(event_date=day)
+    newest: datetime = of_day.select(filing_time().max()).collect().item()
+    return newest
+
+
+def unseen(labels: Table, seen: dict[str, int]) -> pl.DataFrame:
+    """The labels that came since: which predictions they name, and where they stand."""
+    slot = pl.col("spool_id")
+    later = [(slot == name) & (pl.col("seq") > number) for name, number in seen.items()]
+    if not labels.exists():
+        return pl.DataFrame(schema=_NAMED)
+    return labels.scan().filter(pl.any_horizontal(~slot.is_in([*seen]), *later)).select([*_NAMED]).collect()
+
+
+def days_of(predictions: pl.LazyFrame, labels: pl.DataFrame) -> set[date]:
+    """The days of the predictions that these labels name, looked for only where they can be."""
+    found: set[date] = set()
+    for keys, first in ((["request_id", "row"], "request_id"), (["entity_key_hash", "event_time_utc"], "event_time_utc")):
+        named = labels.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in keys)).select(keys).unique()
+        if named.height:
+            near = pl.col(first).is_between(pl.lit(named[first].min()), pl.lit(named[first].max()))
+            rows = predictions.filter(near).join(named.lazy(), on=keys, how="semi")
+            found |= set(rows.select(pl.col("event_date").unique()).collect().to_series())
+    return found

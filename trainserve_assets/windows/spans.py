@@ -1,0 +1,60 @@
+"""Traffic: what clients asked for in each span of five minutes of event time, over all arms."""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from trainserve_assets.logged import answered
+from trainserve_assets.windows.metrics import ALL_ARMS, LATENCIES, OUTCOMES, ROWS, Figure, windows_of
+
+SPAN = timedelta(minutes=5)
+ONE_INPUT, ONE_KEY = "most_of_one_input", "most_of_one_key"
+# Answers that a fallback gave, and those that are other than the model's own scores.
+BY_FALLBACK, OTHER = "answered_by_fallback", "answered_otherwise"
+SPAN_COLUMNS = (
+    *("purpose", "outcome", "event_time_utc", "received_at_utc", "latency_us", "rule", "scores", "answer"),
+    *("features", "raw", "entity_key_hash", "routing_key_hash", "client_id"),
+)
+_MOST = {ONE_INPUT: "input", ONE_KEY: "key"}
+
+
+def span_start(moment: datetime) -> datetime:
+    """The beginning of the span that a moment is in."""
+    return moment - (moment - datetime.min.replace(tzinfo=moment.tzinfo)) % SPAN
+
+
+def span_windows(rows: pl.DataFrame, newest: datetime) -> pl.DataFrame:
+    """The figures of each span that has ended by the newest event time: rows, outcomes, latency, how often the same came.
+
+    The same is the same input, all its fields; or the same key: the entity, else what requests are routed by, else the client.
+    """
+    asked = rows.filter(pl.col("purpose") == "answer").select(
+        pl.lit(ALL_ARMS).alias("arm"),
+        "event_time_utc",
+        "received_at_utc",
+        "outcome",
+        "latency_us",
+        by_fallback=answered() & (pl.col("rule") == "fallback").fill_null(value=False),
+        other=answered() & pl.col("answer").ne_missing(pl.col("scores")),
+        labelled_at_utc=pl.lit(None, pl.Datetime("us", "UTC")),
+        input=pl.when(pl.col("features").is_not_null()).then(pl.col("features").hash()).otherwise(_raw()),
+        key=pl.coalesce("entity_key_hash", "routing_key_hash", "client_id"),
+    )
+    closed = asked.filter(pl.col("event_time_utc") < span_start(newest))
+    most = {name: pl.col(of).drop_nulls().unique_counts().max().fill_null(0) for name, of in _MOST.items()}
+    figures = {
+        ROWS: Figure(pl.len(), pl.len()),
+        **{outcome: Figure((pl.col("outcome") == outcome).sum(), pl.len()) for outcome in OUTCOMES},
+        **{
+            name: Figure(pl.col("latency_us").filter(answered()).quantile(level), answered().sum())
+            for name, level in LATENCIES.items()
+        },
+        **{name: Figure(value, pl.len()) for name, value in most.items()},
+        BY_FALLBACK: Figure(pl.col("by_fallback").sum(), answered().sum()),
+        OTHER: Figure(pl.col("other").sum(), answered().sum()),
+    }
+    return windows_of(closed, "event_time_utc", "5m", figures)
+
+
+def _raw() -> pl.Expr:
+    return pl.when(pl.col("raw").is_not_null()).then(pl.col("raw").hash())
