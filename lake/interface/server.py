@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -107,6 +108,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin, and then give the other workers what they ask."""
         await super().startup(sockets)
+        gc.freeze()  # what is here now stays: no collection has to look at it again
         await self._worker.start()
 
     async def close_door(self) -> None:
