@@ -125,6 +125,7 @@ class _Server(uvicorn.Server):
         while self.door.is_awaited and loop.time() < until:  # noqa: ASYNC110 - the kernel's queue tells nobody when it is empty
             await asyncio.sleep(0.005)
         await super().shutdown(sockets)
+        gc.unfreeze()  # so that all of it is taken down at the end
 
     def end_at_once(self) -> None:
         """Leave everybody without an answer."""

@@ -68,3 +68,11 @@ def test_who_waits_to_be_told_to_go_on_is_told(connection: socket.socket) -> Non
     assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
     connection.sendall(BODY)
     assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_server_that_ends_takes_all_down_and_is_silent(home: Home) -> None:
+    Approver(home).release(toy())
+    with running(home, "predictor", USE_CASE) as predictor:
+        eventually(lambda: predictor.get("/health/ready").status_code == 200)
+        assert predictor.stop() == 0
+        assert "leaked" not in predictor.printed, "an extension counts what is still there at the end"
