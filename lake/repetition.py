@@ -6,7 +6,7 @@ not kept. Only where the counts differ is the text parsed once more, and only wh
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -22,40 +22,53 @@ _LONG = 65_536
 _encode = msgspec.json.Encoder().encode
 
 
-class _Named(msgspec.Struct):
-    """A body of records, with the names of their members."""
-
-    records: list[dict[str, bool | float | str | None]]
-
-
-_named = msgspec.json.Decoder(_Named).decode
-
-
 class RecordQuotes:
     """How many quotes a body of records needs."""
 
     def __init__(self, schema: InputSchema) -> None:
         weights = {field.name: _PAIR * (1 + (field.type in ("category", "timestamp"))) for field in schema.fields}
+        nullable = [field.name for field in schema.fields if field.nullable]
         self._row = sum(weights.values())
-        self._nullable = [(attrgetter(field.name), weights[field.name]) for field in schema.fields if field.nullable]
-        self._members = len(schema.fields)
+        self._nullable = [
+            (weight, _reader(names))
+            for weight in (_PAIR, 2 * _PAIR)
+            if (names := [name for name in nullable if weights[name] == weight])
+        ]
+        # Of a record that it decodes, what is left out and what stands there as null are two.
+        told = msgspec.defstruct("Told", [(name, Any, msgspec.UNSET) for name in nullable], gc=False)
+        body = msgspec.defstruct("Body", [("records", list[told])])  # type: ignore[valid-type]
+        self._told_apart: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
 
     def find_repeated(self, text: bytes, records: Sequence[Any], client_id: object) -> Sequence[Problem]:
         """The members that stand more than once, in the text that these records were decoded from."""
         quotes = _quotes(text)
         needed = _PAIR + len(records) * self._row + (_PAIR * 2 if isinstance(client_id, str) else 0)
         left_open = 0
-        for read, weight in self._nullable:
-            nulls = list(map(read, records)).count(None)
+        for weight, read in self._nullable:
+            nulls = _count_of(None, records, read)
             left_open += nulls
             needed -= nulls * weight
         if quotes == needed:
             return ()
-        if left_open:  # some may stand there as null
-            named = sum(len(record) for record in _named(text).records)
-            if quotes == needed + _PAIR * (named - (len(records) * self._members - left_open)):
+        if left_open and quotes > needed:  # some may stand there as null
+            told = self._told_apart.decode(text).records
+            left_out = sum(_count_of(msgspec.UNSET, told, read) for _, read in self._nullable)
+            if quotes == needed + _PAIR * (left_open - left_out):
                 return ()
         return _repeated(text)
+
+
+def _reader(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """A function from a record to the values of these fields."""
+    if len(names) == 1:
+        single = attrgetter(names[0])
+        return lambda record: (single(record),)
+    return attrgetter(*names)
+
+
+def _count_of(what: object, records: Sequence[Any], read: Callable[[Any], tuple[Any, ...]]) -> int:
+    """How often it stands in these fields of the records: told by identity, which asks no number whether it is equal."""
+    return len([value for values in map(read, records) for value in values if value is what])
 
 
 def find_repeated(text: bytes, decoded: object) -> Sequence[Problem]:

@@ -15,6 +15,7 @@ from lake.interface.labels import LabelsAccepted, label_records
 from lake.interface.logged import Answer, AnswerLog
 from lake.interface.messages import Encoded, InterfaceName
 from lake.interface.problems import Refused
+from lake.interface.strangers import Strangers
 from lake.interface.trace import Trace
 from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
@@ -22,7 +23,6 @@ from lake.log.receipts import with_proof
 from lake.protocol import protocol_version
 from lake.release.live import Release
 from proxy.arms import Arms
-from proxy.budget import Budget
 from proxy.metrics import Metrics
 from proxy.observed import Outcomes
 from proxy.rate_limit import RATE_LIMIT, RateLimits, TooMany
@@ -30,9 +30,6 @@ from proxy.router import Inactive, Settled
 from proxy.ruled import changed_answer, is_changed, settled_answer
 from proxy.shadows import Shadows
 from proxy.watch import Watch
-
-# Who has no key may not fill the log: of those who are refused for that, so many a second leave a row.
-STRANGERS_PER_S = 10.0
 
 
 class _Made(msgspec.Struct, frozen=True, gc=False):
@@ -57,7 +54,7 @@ class Gateway:
         self._log = AnswerLog(spool, self._count)
         self._outcomes = outcomes
         self._limits = RateLimits()
-        self._strangers = Budget(time.monotonic(), STRANGERS_PER_S)
+        self._strangers = Strangers()
 
     async def answer(
         self,
@@ -104,7 +101,7 @@ class Gateway:
         second. Raises SpoolUnavailable.
         """
         status = int(error.status)
-        if use_case not in self._watch.use_cases or (status == HTTPStatus.UNAUTHORIZED and not self._may_leave_a_row()):
+        if use_case not in self._watch.use_cases or (status == HTTPStatus.UNAUTHORIZED and not self._strangers.may_leave_a_row()):
             self._metrics.not_logged.labels(status).inc()
             raise error
         named = error.client_id if isinstance(error, NoRole) else client_id
@@ -120,11 +117,6 @@ class Gateway:
         self._metrics.labels.labels(use_case).inc(len(records))
         accepted = msgspec.json.encode(LabelsAccepted(len(records)))
         return with_proof(accepted, receipt.proof(records)) if prove else accepted, receipt.text
-
-    def _may_leave_a_row(self) -> bool:
-        """Whether a stranger may, now."""
-        self._strangers.earn(0, time.monotonic(), STRANGERS_PER_S)
-        return self._strangers.take()
 
     def _exchange(self, use_case: str, body: bytes, client_id: str | None) -> Exchange:
         """What begins. Raises NotFound: there is no table for a row of a use case that is not here."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from proxy.budget import Budget
+from lake.budget import Budget
 from proxy.circuit import Circuit, CircuitState
 from proxy.pool import Pool
 from proxy.resilience import Resilience

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterable
+from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 
@@ -87,6 +88,12 @@ class Metrics:
         self.refused = without_model("refused")
         self.unavailable = without_model("unavailable")
         self.unlogged = without_model("unlogged")  # answered or refused, and not sent: the log could not be written
+        self._not_logged = Counter(
+            "trainserve_predictor_requests_not_logged",
+            "Refused requests that left no row, though a log is kept: of strangers beyond a few a second, for models not here",
+            [*labels, "status"],
+            registry=self.registry,
+        )
         self._requests = requests
         self._answered: dict[tuple[InterfaceName, str, str], Counter] = {}
         self.latency = {name: latency.labels(**labels, interface=name) for name in interfaces}
@@ -112,6 +119,10 @@ class Metrics:
             for field in fields:
                 self._unknown.labels(**self._labels, field=field).inc()
         self.latency[question.interface].observe(time.perf_counter() - started)
+
+    def count_not_logged(self, status: HTTPStatus) -> None:
+        """Count a refused request that left no row, where a log is kept."""
+        self._not_logged.labels(**self._labels, status=int(status)).inc()
 
     def _answers(self, interface: InterfaceName, engine: str, model: str) -> Counter:
         """What counts the answers of an engine that runs this version of a model."""

@@ -8,10 +8,10 @@ import msgspec
 from uuid_utils import uuid7
 
 from lake.decoder import Rows
-from lake.errors import InvalidInput, Unavailable
+from lake.errors import InvalidInput, NotFound, Unavailable
 from lake.interface.answers import GivenAnswer, write_answer
 from lake.interface.bodies import Question
-from lake.interface.messages import Encoded
+from lake.interface.messages import Encoded, InterfaceName
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.model import ReleasedModel
@@ -35,6 +35,10 @@ class Predictor:
         self._follower = follower
         self._metrics = metrics
 
+    def count_refused(self, interface: InterfaceName) -> None:
+        """Count a request that was refused before it was read."""
+        self._metrics.refused[interface].inc()
+
     async def answer(self, question: Question, request_id: str | None, course: Course | None = None) -> Encoded:
         """The encoded answer; how it came about is told to `course`. Raises NotFound, Unavailable, InvalidInput."""
         started = time.perf_counter()
@@ -43,7 +47,7 @@ class Predictor:
             if course is not None:
                 course.model = model
             rows = question.rows(model.decoder)
-        except InvalidInput:
+        except (InvalidInput, NotFound):
             self._metrics.refused[question.interface].inc()
             raise
         except Unavailable:

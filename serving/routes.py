@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, Response, get, post
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -11,16 +12,18 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from lake.copies import LakeStatus, Source
 from lake.errors import Unavailable
 from lake.interface.access import Access
-from lake.interface.bodies import Question, read_question, response
+from lake.interface.bodies import read_question, response
 from lake.interface.documentation import answer, problem
 from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata, oip_metadata
 from lake.interface.labels import LabelsAccepted
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
+    InterfaceName,
     Liveness,
     ModelMetadata,
     PredictResponse,
 )
+from lake.interface.problems import Refused, too_large
 from lake.interface.worker import Worker
 from lake.log.group_commit import GroupCommit
 from serving.follower import Follower
@@ -62,11 +65,24 @@ def prediction_routes(
 ) -> list[HTTPRouteHandler]:
     """The routes that answer requests: `alone` logs them; without it they are for known keys only where `access` asks."""
 
-    async def respond(question: Question, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def respond(
+        interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None
+    ) -> Response[bytes]:
+        client_id = None
+        try:
+            if alone is not None:
+                alone.check_is_client(request)
+            if access is not None:
+                request.scope["state"]["client_id"] = client_id = access.client_id(request, "client")
+            question = read_question(interface, name, await request.body(), request.headers, version)
+        except (Refused, RequestEntityTooLarge) as error:
+            refusal = error if isinstance(error, Refused) else too_large(request)
+            predictor.count_refused(interface)
+            if alone is None:
+                raise refusal from error
+            return await alone.refuse(interface, name, refusal, request, client_id)
         if alone is not None:
-            return await alone.respond(question, request)
-        if access is not None:
-            request.scope["state"]["client_id"] = access.client_id(request, "client")
+            return await alone.respond(question, request, client_id)
         return response(await predictor.answer(question, request.headers.get(REQUEST_ID_HEADER)))
 
     @post(
@@ -75,9 +91,9 @@ def prediction_routes(
         tags=["predict"],
         responses={200: answer(PredictResponse, "The scores, and who gave them"), **REFUSALS},
     )
-    async def predict(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def predict(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records."""
-        return await respond(read_question("predict", name, body, request.headers), request)
+        return await respond("predict", name, request)
 
     @post(
         ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
@@ -86,10 +102,10 @@ def prediction_routes(
         responses={200: answer(InferResponse, "The scores, and who gave them"), **REFUSALS},
     )
     async def infer(
-        name: FromPath[str], body: RawBody, request: Request[Any, Any, Any], version: FromPath[str | None] = None
+        name: FromPath[str], request: Request[Any, Any, Any], version: FromPath[str | None] = None
     ) -> Response[bytes]:
         """Score tensors, one for each field, as JSON or as bytes behind it (Open Inference Protocol v2)."""
-        return await respond(read_question("infer", name, body, request.headers, version), request)
+        return await respond("infer", name, request, version)
 
     return [predict, infer]
 

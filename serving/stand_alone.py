@@ -9,12 +9,13 @@ from litestar import MediaType, Request, Response
 from lake.documents import DocumentStore
 from lake.errors import NotFound, SpoolUnavailable, TrainServeError, Unavailable
 from lake.home import Home
-from lake.interface.access import Access
+from lake.interface.access import Access, NoRole
 from lake.interface.bodies import Question
 from lake.interface.labels import LabelsAccepted, label_records
 from lake.interface.logged import AnswerLog
-from lake.interface.messages import REQUEST_ID_HEADER
+from lake.interface.messages import REQUEST_ID_HEADER, InterfaceName
 from lake.interface.problems import Refused
+from lake.interface.strangers import Strangers
 from lake.interface.trace import trace_of
 from lake.log.exchange import STAND_ALONE, Exchange
 from lake.log.group_commit import GroupCommit
@@ -46,7 +47,7 @@ class RowKeeper:
 
 
 class StandAlone:
-    """Answers clients: lets them in, has the predictor answer, and logs that before it is sent."""
+    """Answers clients: has the predictor answer, and logs that, or why nothing was answered, before it is sent."""
 
     def __init__(
         self,
@@ -64,30 +65,44 @@ class StandAlone:
         self._access = access
         self._metrics = metrics
         self._log = AnswerLog(spool)
+        self._strangers = Strangers()
 
-    async def respond(self, question: Question, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """The logged answer. Raises NotFound, Refused without a key or from a proxy, SpoolUnavailable."""
+    def check_is_client(self, request: Request[Any, Any, Any]) -> None:
+        """Refuse a proxy, with 421: it logs what it asks about."""
         if REQUEST_ID_HEADER in request.headers:
             why = "This predictor stands alone and keeps the log itself: behind a proxy it would be logged twice."
             raise Refused(HTTPStatus.MISDIRECTED_REQUEST, f"{why} Start it without --stand-alone, or ask it directly.")
-        known = request.scope["state"]
-        known["client_id"] = client_id = self._access.client_id(request, "client")
-        exchange = Exchange(
-            use_case=question.name,
-            body=question.body,
-            client_id=client_id,
-            parameters_version=0,
-            arm=self._follower.arm,
-            rule=STAND_ALONE,
-            redactor=self._keeper.newest,
-        )
-        known["request_id"] = exchange.request_id
-        if (trace := trace_of(request.headers)) is not None:
-            exchange.trace_id = trace.trace_id
+
+    async def respond(self, question: Question, request: Request[Any, Any, Any], client_id: str | None) -> Response[bytes]:
+        """The logged answer. Raises NotFound for a model that is not here, SpoolUnavailable."""
+        exchange = self._exchange(question.name, question.body, client_id, request)
+        exchange.redactor = self._keeper.newest
         try:
             return await self._logged(exchange, question, prove=PROOF_HEADER in request.headers)
         except SpoolUnavailable:
             self._metrics.unlogged[question.interface].inc()
+            raise
+
+    async def refuse(
+        self, interface: InterfaceName, name: str, error: Refused, request: Request[Any, Any, Any], client_id: str | None
+    ) -> Response[bytes]:
+        """The problem that answers a request for predictions which was refused before it was read; a row as well.
+
+        Raises the error itself where there is no row: for a proxy, which has one of its own, for a model that is not here, and
+        for strangers beyond a few a second. Raises SpoolUnavailable.
+        """
+        status = error.status
+        if status == HTTPStatus.MISDIRECTED_REQUEST:
+            raise error
+        stranger = status == HTTPStatus.UNAUTHORIZED
+        if name != self._follower.use_case or (stranger and not self._strangers.may_leave_a_row()):
+            self._metrics.count_not_logged(status)
+            raise error
+        exchange = self._exchange(name, b"", error.client_id if isinstance(error, NoRole) else client_id, request)
+        try:
+            return (await self._log.refused(exchange, error, None, prove=False)).response()
+        except SpoolUnavailable:
+            self._metrics.unlogged[interface].inc()
             raise
 
     async def accept_labels(self, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -105,13 +120,29 @@ class StandAlone:
             accepted = with_proof(accepted, receipt.proof(records))
         return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt.text})
 
+    def _exchange(self, name: str, body: bytes, client_id: str | None, request: Request[Any, Any, Any]) -> Exchange:
+        """What begins."""
+        exchange = Exchange(
+            use_case=name,
+            body=body,
+            client_id=client_id,
+            parameters_version=0,
+            arm=self._follower.arm,
+            rule=STAND_ALONE,
+        )
+        request.scope["state"]["request_id"] = exchange.request_id
+        if (trace := trace_of(request.headers)) is not None:
+            exchange.trace_id = trace.trace_id
+        return exchange
+
     async def _logged(self, exchange: Exchange, question: Question, *, prove: bool) -> Response[bytes]:
         course = Course()
         try:
             body = await self._predictor.answer(question, exchange.request_id, course)
-        except NotFound:
-            raise
         except TrainServeError as error:
+            if isinstance(error, NotFound) and question.name != self._follower.use_case:
+                self._metrics.count_not_logged(HTTPStatus.NOT_FOUND)
+                raise
             _tell(exchange, course)
             return (await self._log.refused(exchange, error, course.rows, prove=prove)).response()
         _tell(exchange, course)

@@ -101,7 +101,7 @@ def _linear_regression(lesson: Lesson, parameters: Mapping[str, Any], seed: int)
 def _linear(lesson: Lesson, last: Any, parameters: dict[str, Any]) -> Trained:
     """A linear model on one column for each category and on standardized numbers, each null with an indicator."""
     from sklearn.compose import ColumnTransformer
-    from sklearn.impute import SimpleImputer
+    from sklearn.impute import MissingIndicator, SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -110,7 +110,8 @@ def _linear(lesson: Lesson, last: Any, parameters: dict[str, Any]) -> Trained:
     columns = ColumnTransformer(
         [
             ("categories", OneHotEncoder(handle_unknown="ignore"), categories),
-            ("numbers", make_pipeline(SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler()), numbers),
+            ("numbers", make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
+            ("nulls", MissingIndicator(features="all", sparse=True), numbers),
         ],
         # A sparse product is summed row by row; a dense one in blocks, and then a row's last bit depends on its neighbours.
         sparse_threshold=1.0,

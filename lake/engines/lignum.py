@@ -1,12 +1,11 @@
 """lignum: trees of others, bit for bit and in microseconds, without the library that trained them.
 
 It reads CatBoost's own file, and gradient boosting of scikit-learn that was written as a LightGBM text. What it gives are
-the trees' sums; for scikit-learn the link to probabilities is here, in the very operations of the original.
+the trees' sums; for scikit-learn a link makes probabilities of them.
 """
 
-import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +14,7 @@ import numpy as np
 from lake.columns import Columns
 from lake.engines import Row, Untranslatable, catboost, sklearn
 from lake.engines.boosted_trees import MISSING_CODE, lightgbm_text
+from lake.engines.links import Link, identity, link, softmax
 from lake.engines.matrix import Matrix, matrix_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class LignumEngine:
 
     name = NAME
 
-    def __init__(self, data: bytes, coder: Coder, link: Callable[[Matrix], list[list[float]]], *, raw: bool) -> None:
+    def __init__(self, data: bytes, coder: Coder, link: Link, *, raw: bool) -> None:
         model = _loaded(data)
         self._predict = model.predict
         self._predict_matrix = model._c_model.predict  # noqa: SLF001 - `predict` has no way in for hashes of categories
@@ -73,9 +73,9 @@ def load(files: Mapping[str, bytes], manifest: "Manifest") -> LignumEngine:
     """The engine from the very bytes that were verified."""
     features, categories = manifest.features, manifest.categories
     if manifest.reference == catboost.NAME:
-        return LignumEngine(files[catboost.FILE], HashCoder(features, categories), _given, raw=False)
+        return LignumEngine(files[catboost.FILE], HashCoder(features, categories), identity, raw=False)
     coder = sklearn.MatrixCoder(features, categories, missing=MISSING_CODE)
-    return LignumEngine(files[TREES_FILE], coder, _linked(manifest), raw=True)
+    return LignumEngine(files[TREES_FILE], coder, _link(manifest), raw=True)
 
 
 def _loaded(data: bytes) -> Any:
@@ -126,33 +126,12 @@ class HashCoder:
         return matrix_of(columns, self._features, self._hashes)
 
 
-def _given(given: Matrix) -> list[list[float]]:
-    """Scores that are what lignum gives."""
-    return given.tolist() if given.ndim > 1 else [[value] for value in given.tolist()]
-
-
-def _linked(manifest: "Manifest") -> Callable[[Matrix], list[list[float]]]:
-    """Scores of the sums of scikit-learn's trees."""
+def _link(manifest: "Manifest") -> Link:
+    """The link of scikit-learn's trees, which keep their sums in columns."""
     match manifest.task:
         case "binary":
-            return lambda sums: [[_logistic(value)] for value in sums.tolist()]
+            return link("logistic")
         case "multiclass":
-            return lambda sums: _softmax(sums).tolist()
+            return lambda sums: softmax(np.asfortranarray(sums)).tolist()
         case "regression":
-            return _given
-
-
-def _logistic(value: float) -> float:
-    """As scipy's `expit`: the same `exp`, of the C library."""
-    try:
-        return 1.0 / (1.0 + math.exp(-value))
-    except OverflowError:
-        return 0.0
-
-
-def _softmax(sums: Matrix) -> Matrix:
-    """As scikit-learn's, in its operations and its order of memory."""
-    shifted = np.asfortranarray(sums)
-    shifted = shifted - shifted.max(axis=1, keepdims=True)
-    np.exp(shifted, shifted)
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+            return identity

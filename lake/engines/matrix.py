@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lake.columns import Columns
+from lake.columns import Column, Columns
 
 Matrix = npt.NDArray[np.float64]
 
@@ -24,11 +24,16 @@ def matrix_of(columns: Columns, features: Sequence[str], codes: Codes) -> Matrix
         if code is not None:
             matrix[:, position] = np.fromiter(map(code, columns.values(name)), np.float64, len(columns))
         else:
-            matrix[:, position] = _numbers(column) if isinstance(column, list) else column
+            matrix[:, position] = numbers(column)
     return matrix
 
 
-def _numbers(values: list[Any]) -> Matrix:
+def numbers(column: Column) -> Matrix:
+    """A column of numbers or flags."""
+    return _packed(column) if isinstance(column, list) else column.astype(np.float64, copy=False)
+
+
+def _packed(values: list[Any]) -> Matrix:
     """As `np.array(values, np.float64)`, which takes twice as long."""
     packed = struct.Struct(f"{len(values)}d").pack
     try:

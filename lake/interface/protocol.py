@@ -23,6 +23,7 @@ from lake.listener import is_readable
 LONGEST_HEAD_BYTES = 64 * 1024
 # A client that sends its next request within so long after its last answer is not cut off by a server that leaves.
 LINGER_S = 1.0
+_INTERIM = b"HTTP/1.1 1"  # 100 (Continue), before the response
 
 
 class Connections(ServerState):
@@ -43,6 +44,37 @@ class Connections(ServerState):
         for status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE):
             refused.add_metric([str(int(status))], self.refused[status])
         yield refused
+
+
+class _HeadWithBody:
+    """The transport of one response: its head waits for the first of its body, so that both cost one call of the system."""
+
+    __slots__ = ("_head", "_head_is_sent", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self._head_is_sent = False
+
+    def write(self, data: bytes) -> None:
+        """Send it, or keep it where it is the head."""
+        if self._head_is_sent or data.startswith(_INTERIM):
+            self._transport.write(data)
+        elif not self._head:
+            self._head = data
+        else:
+            self._head_is_sent = True
+            self._transport.write(self._head + data)
+
+    def close(self) -> None:
+        """Send a head that no body followed, and end."""
+        if self._head and not self._head_is_sent:
+            self._transport.write(self._head)
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether it ends."""
+        return self._transport.is_closing()
 
 
 class Protocol(HttpToolsProtocol):
@@ -96,6 +128,8 @@ class Protocol(HttpToolsProtocol):
         """All but the body; the request is handed to the application."""
         self._in_head = False
         super().on_headers_complete()
+        if self.scope["method"] != "HEAD":  # which has no body to wait for
+            self.cycle.transport = _HeadWithBody(self.transport)  # type: ignore[assignment]
         if self._shared.leaving:
             self.cycle.keep_alive = False
 

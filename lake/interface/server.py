@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -107,6 +108,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin, and then give the other workers what they ask."""
         await super().startup(sockets)
+        gc.freeze()  # what is here now stays: no collection has to look at it again
         await self._worker.start()
 
     async def close_door(self) -> None:
@@ -123,6 +125,7 @@ class _Server(uvicorn.Server):
         while self.door.is_awaited and loop.time() < until:  # noqa: ASYNC110 - the kernel's queue tells nobody when it is empty
             await asyncio.sleep(0.005)
         await super().shutdown(sockets)
+        gc.unfreeze()  # so that all of it is taken down at the end
 
     def end_at_once(self) -> None:
         """Leave everybody without an answer."""

@@ -183,7 +183,7 @@ def test_where_an_engine_cannot_be_had_the_trained_models_own_answers_and_it_is_
     assert loaded.engine.name == "catboost"
     assert loaded.engine.scores(ROWS) == sealed(store).load().engine.scores(ROWS)
     assert loaded.instead == (
-        "catboost answers in the place of onnx: engine is 'onnx', expected one of ['catboost', 'lignum', 'sklearn']"
+        "catboost answers in the place of onnx: engine is 'onnx', expected one of ['catboost', 'lignum', 'linear', 'sklearn']"
     )
 
 

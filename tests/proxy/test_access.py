@@ -8,7 +8,7 @@ import pytest
 from lake.credentials import CredentialRole, add_credential
 from lake.documents import write_file
 from lake.home import Home
-from proxy.gateway import STRANGERS_PER_S
+from lake.interface.strangers import STRANGERS_PER_S
 from tests.proxied import NOBODY, labels, logged, parameters, predictions, proxied
 from tests.proxy.test_operation import metrics
 from tests.scenario import USE_CASE, parcel, records_body

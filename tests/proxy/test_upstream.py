@@ -12,7 +12,7 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.budget import Budget
+from lake.budget import Budget
 from proxy.circuit import Circuit
 from proxy.metrics import Metrics
 from proxy.resilience import Resilience

@@ -63,7 +63,8 @@ def test_a_line_says_who_asked_what_and_how_it_ended(home: Home, tmp_path: Path)
         "client_id": "shop",
         "trace_id": TRACE,
     }
-    assert (second["status"], second["client_id"], second["request_id"]) == (401, None, None)
+    assert (second["status"], second["client_id"]) == (401, None)
+    assert second["request_id"] == refused.headers["trainserve-request-id"], "its row has it too"
     assert (third["path"], third["status"]) == ("/nowhere", 404)
 
 

@@ -39,7 +39,10 @@ TRAINERS: list[tuple[Trainer, str, Task]] = [
     ("hist_gradient_boosting", "lignum", "multiclass"),
     ("hist_gradient_boosting", "lignum", "regression"),
     ("logistic_regression", "sklearn", "multiclass"),
+    ("logistic_regression", "linear", "binary"),
+    ("logistic_regression", "linear", "multiclass"),
     ("linear_regression", "sklearn", "regression"),
+    ("linear_regression", "linear", "regression"),
 ]
 
 OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))

@@ -37,11 +37,15 @@ def test_requests_are_counted_by_interface_and_outcome(home: Home, approver: App
         client.post(PREDICT, content=records_body(*varied(3)))
         client.post(PREDICT, content=records_body(parcel(weight_kg=-1)))
         client.post(INFER, content=tensors_body(*varied(2)))
+        for other in ("/v2/models/other/infer", f"/v2/models/{USE_CASE}/versions/9/infer"):
+            assert client.post(other, content=tensors_body(parcel())).status_code == 404
+        assert client.post(INFER, content=b"", headers={"content-type": "text/plain"}).status_code == 415
 
         model = {"engine": "lignum", "model": f"{USE_CASE} 1.0.0"}
         assert metric(client, requests, interface="predict", outcome="answered", **model) == 1
         assert metric(client, requests, interface="predict", outcome="refused", engine="none", model="none") == 1
         assert metric(client, requests, interface="infer", outcome="answered", **model) == 1
+        assert metric(client, requests, interface="infer", outcome="refused", engine="none", model="none") == 3
         assert metric(client, "trainserve_predictor_model", package_digest=digest, **model) == 1
         assert metric(client, "trainserve_predictor_rows_total") == 5
         assert metric(client, "trainserve_predictor_latency_seconds_count", interface="predict") == 1

@@ -1,5 +1,6 @@
 """Without a proxy the predictor keeps the log itself: what the proxy promises of its log holds here too."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from lake.credentials import add_credential
 from lake.delta import Table
 from lake.home import Home
+from lake.interface.strangers import STRANGERS_PER_S
 from lake.log.audit import Audit, Scope
 from lake.log.claims import Judge
 from lake.log.evidence import gather
@@ -183,7 +185,48 @@ def test_with_credentials_a_client_needs_its_key_and_stands_in_the_row(home: Hom
         labelled = client.post(LABEL, json={"request_id": "r", "label": 1}, headers=bearer(keys["client"])).status_code
 
     assert (statuses, labelled) == ([401, 401, 403, 200], 403)
-    assert [row.client_id for row in predictions(home)] == ["the client"]
+    assert [(row.client_id, row.outcome, row.status, row.raw) for row in predictions(home)] == [
+        (None, "refused", 401, None),
+        (None, "refused", 401, None),
+        ("the labeller", "refused", 403, None),
+        ("the client", "answered", 200, None),
+    ]
+
+
+def test_what_is_refused_before_it_is_read_leaves_a_row_and_is_counted(home: Home, alone: Client) -> None:
+    answers = [
+        alone.post(PREDICT, content=b" " * 10_000_001),
+        alone.post(PREDICT, content=b"a=1", headers={"content-type": "application/x-www-form-urlencoded"}),
+        alone.post(f"/v2/models/{USE_CASE}/versions/7/infer", content=tensors_body(parcel())),
+        alone.post("/models/other/predict", content=b"a=1", headers={"content-type": "text/plain"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [413, 415, 404, 415]
+    rows = predictions(home)
+    assert [(row.outcome, row.status, row.arm, row.rule) for row in rows] == [
+        ("refused", status, "champion", "stand-alone") for status in (413, 415, 404)
+    ]
+    assert [row.request_id for row in rows] == [answer.headers["trainserve-request-id"] for answer in answers[:3]]
+    requests = "trainserve_predictor_requests_total"
+    assert metric(alone, requests, interface="predict", outcome="refused", **NONE) == 3
+    assert metric(alone, requests, interface="infer", outcome="refused", **NONE) == 1
+    assert metric(alone, "trainserve_predictor_requests_not_logged_total", status="415") == 1
+
+
+def test_strangers_leave_rows_up_to_a_limit_and_are_counted_beyond_it(home: Home, approver: Approver) -> None:
+    add_credential(home.credentials, "shop", ("client",))
+    approver.release(toy())
+    with Client(create_app(home, USE_CASE, "champion", log="disk")) as client:
+        began = time.monotonic()
+        statuses = [client.post(PREDICT, content=b"{}").status_code for _ in range(300)]
+        elapsed_s = time.monotonic() - began
+        rows = len(predictions(home))
+        not_logged = metric(client, "trainserve_predictor_requests_not_logged_total", status="401")
+        refused = metric(client, "trainserve_predictor_requests_total", interface="predict", outcome="refused", **NONE)
+
+    assert statuses == [401] * 300
+    assert 10 <= rows <= STRANGERS_PER_S * (elapsed_s + 11)
+    assert (not_logged, refused) == (300 - rows, 300)
 
 
 def test_without_a_log_keys_are_asked_for_only_when_told_to(home: Home, approver: Approver) -> None:
@@ -226,6 +269,8 @@ def test_a_client_cannot_choose_the_id_of_its_rows(home: Home, alone: Client) ->
 def test_an_unknown_model_is_not_found_and_leaves_no_row(home: Home, alone: Client) -> None:
     assert alone.post("/models/other/predict", content=records_body(parcel())).status_code == 404
     assert logged(home) == []
+    assert metric(alone, "trainserve_predictor_requests_not_logged_total", status="404") == 1
+    assert metric(alone, "trainserve_predictor_requests_total", interface="predict", outcome="refused", **NONE) == 1
 
 
 def test_its_page_says_that_it_logs(alone: Client) -> None:

@@ -20,16 +20,16 @@ from trainserve_assets.trainers import Lesson, Trained, train
 from trainserve_assets.training import Packed, packed
 from trainserve_assets.use_case import Trainer
 
-TRANSLATED: tuple[Trainer, ...] = ("catboost", "hist_gradient_boosting")
+TREES: tuple[Trainer, ...] = ("catboost", "hist_gradient_boosting")
 
 
 def frame(learnt: Lesson, rows: slice) -> pl.DataFrame:
     return pl.DataFrame(learnt.rows[rows], schema=list(learnt.features), orient="row", infer_schema_length=None)
 
 
-def sealed(learnt: Lesson, trained: Trained, engines: Sequence[str] = ("lignum", "catboost", "sklearn")) -> Packed:
+def sealed(learnt: Lesson, trained: Trained, engines: Sequence[str] = ("lignum", "linear", "catboost", "sklearn")) -> Packed:
     """The package, of the first engine that repeats the trained model's answers."""
-    wanted = [name for name in engines if name in ("lignum", trained.engine)]
+    wanted = [name for name in engines if name in ("lignum", "linear", trained.engine)]
     return packed(trained, manifest(learnt, trained), wanted, frame(learnt, slice(600)), frame(learnt, slice(600, None)))
 
 
@@ -38,13 +38,13 @@ def edges(learnt: Lesson, package: Package) -> list[Row]:
 
 
 @pytest.mark.parametrize(("trainer", "task"), EVERY)
-def test_trees_are_answered_by_lignum_and_what_it_cannot_run_by_its_own_library(trainer: Trainer, task: Task) -> None:
+def test_trees_are_answered_by_lignum_and_linear_models_by_linear(trainer: Trainer, task: Task) -> None:
     learnt = lesson(task)
     made = sealed(learnt, trained := train(trainer, learnt, SMALL[trainer], seed=1))
-    if trainer in TRANSLATED:
+    if trainer in TREES:
         assert (made.package.manifest.engine, made.passed_over) == ("lignum", {})
     else:
-        assert made.package.manifest.engine == "sklearn"
+        assert made.package.manifest.engine == "linear"
         assert made.passed_over == {"lignum": "a Pipeline has no trees that it reads"}
     assert made.package.manifest.reference == trained.engine
     rows = [*learnt.rows, *EDGES, *edges(learnt, made.package)]
@@ -68,7 +68,7 @@ def test_edges_are_nulls_unseen_categories_and_both_sides_of_every_border() -> N
     assert {row[3] for row in made} == {None, True, False}
 
 
-@pytest.mark.parametrize("trainer", TRANSLATED)
+@pytest.mark.parametrize("trainer", TREES)
 def test_an_engine_with_one_leaf_that_is_one_bit_off_is_passed_over(trainer: Trainer) -> None:
     learnt = lesson("regression")
     trained = train(trainer, learnt, SMALL[trainer], seed=1)
@@ -119,10 +119,13 @@ def test_a_model_of_a_link_that_is_not_known_exactly_stays_with_its_own_library(
     positive = msgspec.structs.replace(learnt, labels=abs(learnt.labels))
     made = sealed(positive, train("hist_gradient_boosting", positive, {"max_iter": 3, "loss": "poisson"}, seed=1))
     assert made.package.manifest.engine == "sklearn"
-    assert made.passed_over == {"lignum": "a model with the link LogLink has sums that it knows no scores of"}
+    assert made.passed_over == {
+        "lignum": "a model with the link LogLink has sums that it knows no scores of",
+        "linear": "a HistGradientBoostingRegressor is no linear model that it knows the scores of",
+    }
 
 
-@pytest.mark.parametrize("trainer", TRANSLATED)
+@pytest.mark.parametrize("trainer", TREES)
 def test_a_file_that_is_broken_is_answered_by_the_trained_models_own_engine(trainer: Trainer) -> None:
     learnt = lesson("binary")
     trained = train(trainer, learnt, SMALL[trainer], seed=1)

@@ -111,6 +111,16 @@ def test_a_row_alone_gets_the_answer_that_it_gets_in_a_batch(trainer: Trainer, t
 
 
 @pytest.mark.parametrize(("trainer", "task"), EVERY)
+def test_so_it_does_where_no_feature_is_a_category(trainer: Trainer, task: Task) -> None:
+    learnt = lesson(task)
+    numbers = [tuple(row[1:]) for row in learnt.rows]
+    learnt = msgspec.structs.replace(learnt, features=learnt.features[1:], categories={}, rows=numbers)
+    trained = train(trainer, learnt, SMALL[trainer], seed=1)
+    engine = served(learnt, trained)
+    assert [engine.scores([row])[0] for row in numbers] == trained.predict(numbers)
+
+
+@pytest.mark.parametrize(("trainer", "task"), EVERY)
 def test_a_model_learns_what_is_there_to_learn(trainer: Trainer, task: Task) -> None:
     learnt = lesson(task)
     scores = np.array(served(learnt, train(trainer, learnt, SMALL[trainer], seed=1)).scores(learnt.rows))
