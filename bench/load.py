@@ -11,6 +11,7 @@ import msgspec
 from lake.errors import NotFound, TrainServeError
 
 FULL_SECONDS = 5.0  # of a load; a run whose loads are shorter is a quick one
+_PATIENCE_S = 30  # a peer that is slow is slow, and has not failed
 
 _SCRIPT = """
 local file = io.open("{body}"); wrk.body = file:read("*a"); file:close()
@@ -49,7 +50,8 @@ def put_load(url: str, body: Path, connections: int, seconds: float, core: int |
     script = body.with_suffix(".lua")
     said = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
     script.write_text(_SCRIPT.format(body=body, headers=said))
-    command = [wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "-s", str(script), url]
+    chosen = {"-t": 1, "-c": connections, "-d": max(1, round(seconds)), "--timeout=": _PATIENCE_S}
+    command = [wrk(), *(f"{name}{value}" for name, value in chosen.items()), "--latency", "-s", str(script), url]
     output = subprocess.run([*pinned(core), *command], capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in output or "Socket errors" in output:
         raise Unanswered(url, output)
