@@ -71,7 +71,7 @@ class _Updating:
             raise NotFound("logged prediction of", schema.use_case, "Send requests to the proxy, and let the shipper run.")
         self._open = max(logged)
         self._logged = {day: rows for day, rows in logged.items() if day > self._open - timedelta(days=days_back)}
-        self._until = newest_event(self._predictions, self._open)
+        self._until, _ = newest_event(self._predictions, self._open)
         self._store = DocumentStore(lake)
         self._before = read_progress(self._store, schema.use_case) if self._table.exists() else Progress()
         self._labels = unseen(labels, self._before.labels)
