@@ -35,6 +35,8 @@ def closed_spans(lake: str, use_case: str, now: datetime) -> Closed:
     event, arrived = newest_event(predictions, max(logged))
     until = span_start(event_clock(event, arrived, now))
     since = read_progress(DocumentStore(lake), use_case).spans_until_utc or span_start(event)
+    if since >= until:
+        return Closed(written, until)
     near = predictions.scan().filter(pl.col("event_date") >= since.date()).with_columns(event_time_utc=filing_time())
     rows = near.filter(pl.col("event_time_utc") >= since).select(SPAN_COLUMNS).collect()
     return Closed(pl.concat([written.filter(pl.col("span_start_utc") < since), span_windows(rows, until)]), until)

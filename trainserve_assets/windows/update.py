@@ -81,7 +81,8 @@ class _Updating:
 
     def run(self, false_alarm_rate: float) -> Update:
         grown = [day for day, rows in self._logged.items() if self._before.days.get(day.isoformat()) != rows]
-        others = self._predictions.scan().filter(~pl.col("event_date").is_in([*({*grown} - {self._open})]))
+        computed_anyway = {*grown} - ({self._open} if self._same_hour() else set())
+        others = self._predictions.scan().filter(~pl.col("event_date").is_in([*computed_anyway]))
         labelled = {*map(date.fromisoformat, self._before.stale), *days_of(others, self._labels)}
         touched = sorted({*grown, *(labelled & self._logged.keys())})
         days = [day for day in touched if not (day == self._open and day in grown and self._same_hour())]
