@@ -111,8 +111,10 @@ def test_a_report_says_of_each_thing_that_must_be_shown_whether_it_was() -> None
     ]
     drift = alert("inputs_look_like_training", date(2013, 7, 2))
     assert failing(report(june, [*may, drift])) == ["trained to May: input drift is never above a warning"]
-    traffic = [alert("requests_come_as_usual", date(2013, 7, day)) for day in range(1, 8)]
-    assert failing(report([*june, *traffic], may)) == ["trained to June: traffic alerts at most 0.2 a week"]
+    weekly = [alert("requests_come_as_usual", date(2013, month, day)) for month in (7, 8, 9) for day in (1, 11)]
+    assert failing(report([*june, *weekly], may)) == ["trained to June: traffic alerts at most 0.2 a week"]
+    same = [alert("requests_come_as_usual", date(2013, 7, day)) for day in range(1, 31)]
+    assert failing(report([*june, *same], may)) == [], "each within a day of the one before"
 
 
 @pytest.mark.parametrize("minutes", [15.0, None])
