@@ -30,8 +30,9 @@ def span_windows(rows: pl.DataFrame, until: datetime) -> pl.DataFrame:
 
     The same is the same input, all its fields; or the same key: the entity, else what requests are routed by, else the client.
     """
-    asked = rows.filter(pl.col("purpose") == "answer").select(
+    asked = rows.select(
         pl.lit(ALL_ARMS).alias("arm"),
+        "purpose",
         "event_time_utc",
         "received_at_utc",
         "outcome",
@@ -42,7 +43,7 @@ def span_windows(rows: pl.DataFrame, until: datetime) -> pl.DataFrame:
         input=pl.when(pl.col("features").is_not_null()).then(pl.col("features").hash()).otherwise(_raw()),
         key=pl.coalesce("entity_key_hash", "routing_key_hash", "client_id"),
     )
-    closed = asked.filter(pl.col("event_time_utc") < span_start(until))
+    closed = asked.filter(pl.col("purpose") == "answer", pl.col("event_time_utc") < span_start(until))
     most = {name: pl.col(of).drop_nulls().unique_counts().max().fill_null(0) for name, of in _MOST.items()}
     figures = {
         ROWS: Figure(pl.len(), pl.len()),
