@@ -7,6 +7,7 @@ something that must be shown did not show. With `--table` it makes the tables an
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import msgspec
 from rich.console import Console
 
 from lake.home import Home
+from tests.replay.alerts import DAILY, TRAFFIC
 from tests.replay.champion import Champion, release_champion, train_package
 from tests.replay.days import Morning, Replay
 from tests.replay.faults import COLUMN_FAULTS, TRAFFIC_FAULTS, Fault, Search, swapped
@@ -27,12 +29,12 @@ FIRST, UNTIL = date(2013, 7, 1), date(2014, 1, 1)
 FAULTY_DAYS = (date(2013, 8, 14), date(2013, 9, 19), date(2013, 10, 22), date(2013, 11, 16))
 
 
-def replay(root: Path, trained_until: date, console: Console) -> tuple[Replayed, Champion, list[Morning]]:
-    """One champion's half year; the champion, and its mornings on which faults begin."""
+def replay(root: Path, trained_until: date, console: Console, names: Sequence[str]) -> tuple[Replayed, Champion, list[Morning]]:
+    """One champion's half year, as these checks see it; the champion, and its mornings on which faults begin."""
     champion = release_champion(root / "home", trained_until, FIRST)
     lived = Replay(champion, FIRST, UNTIL)
     with console.status(f"trained until {trained_until}") as status:
-        lived.run(root, FAULTY_DAYS, say=lambda now: status.update(f"trained until {trained_until}: {now:%-d %B}"))
+        lived.run(root, FAULTY_DAYS, names, lambda now: status.update(f"trained until {trained_until}: {now:%-d %B}"))
     found = Replayed(trained_until=trained_until, first=FIRST, until=UNTIL, alerts=tuple(lived.book.alerts))
     return found, champion, lived.mornings
 
@@ -44,15 +46,15 @@ def faults(champion: Champion) -> list[Fault]:
 
 
 def measure(console: Console) -> Report:
-    """Live through everything."""
+    """Live through everything. Both champions are asked the same, so traffic is looked at once, and counted for both."""
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
-        may, _, _ = replay(Path(folder) / "may", MAY, console)
-        june, champion, mornings = replay(Path(folder) / "june", JUNE, console)
+        june, champion, mornings = replay(Path(folder) / "june", JUNE, console, (*DAILY, *TRAFFIC))
+        may, _, _ = replay(Path(folder) / "may", MAY, console, DAILY)
         found = []
         for one in Search(champion, june.alerts).run(mornings, faults(champion)):
             console.print(f"{one.fault}, {one.began:%Y-%m-%d %H:%M}: {one.minutes} minutes, {', '.join(one.checks)}")
             found.append(one)
-    return Report(replays=(june, may), faults=tuple(found))
+    return Report(replays=(june, may.with_alerts(june.of(*TRAFFIC))), faults=tuple(found))
 
 
 def write_page(report: Report, page: Path = PAGE) -> None:

@@ -1,7 +1,7 @@
 """What a replay has shown: all alerts and all faults as they were found, and the table that is made of them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from statistics import median
 from typing import NamedTuple
@@ -29,6 +29,10 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     def weeks(self) -> float:
         """How long it lasted."""
         return (self.until - self.first).days / 7
+
+    def with_alerts(self, more: Iterable[Alert]) -> "Replayed":
+        """The same with more alerts, in order."""
+        return msgspec.structs.replace(self, alerts=tuple(sorted([*self.alerts, *more], key=lambda one: one.first)))
 
     def of(self, *checks: str) -> list[Alert]:
         """The alerts of these checks."""
