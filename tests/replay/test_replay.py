@@ -33,6 +33,7 @@ def lived(root: Path, first: date, until: date, trained_until: date = MAY) -> Re
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3_600)
 def test_the_whole_year_replayed_twice_gives_the_same_windows_byte_for_byte(tmp_path: Path) -> None:
     once, twice = (lived(tmp_path / name, NEW_YEAR, date(2014, 1, 1)) for name in ("once", "twice"))
 
