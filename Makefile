@@ -2,14 +2,14 @@
 # none needs an activated one.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow bench lint format lock environment clean
+.PHONY: help demo up test test-slow monitoring-table bench lint format lock environment clean
 
 bin := .venv/bin
 packages := lake checks trainserve_assets serving proxy
 sources := $(packages) bench tests
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: environment ## Play the whole loop on the flights of 2013
 	@$(bin)/trainserve demo
@@ -24,6 +24,9 @@ test: environment ## Run the tests (installs chromium, fuse3 and wrk when root o
 test-slow: environment ## Run the tests that take minutes
 	@sh deploy/test_packages.sh
 	@$(bin)/python -m pytest -m slow
+
+monitoring-table: environment ## Live through half a year of flights; writes docs/monitoring.md, monitoring.json in the home
+	@$(bin)/python -m tests.replay
 
 bench: environment ## Measure; writes bench/results/*.json
 	@sh deploy/test_packages.sh

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import batches, constant_rate, log_overhead, one_row, requests, rules, shadow, shipper, start
+from bench import batches, constant_rate, log_overhead, monitoring, one_row, requests, rules, shadow, shipper, start
 from bench.figures import Report, table, write_report
 from bench.load import wrk
 from bench.table import measure as measure_table
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "constant_rate": constant_rate.measure,
     "shipper": shipper.measure,
     "table": measure_table,
+    "monitoring": monitoring.measure,
 }
 ROUNDS, SECONDS = 5, 5.0
 QUICK_ROUNDS, QUICK_SECONDS = 1, 1.0

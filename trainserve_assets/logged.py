@@ -31,7 +31,9 @@ def read_day(lake: str, schema: InputSchema, day: date, columns: Collection[str]
     """The labelled predictions of one day of event time, in the order of the log. Of the labels only those near are read."""
     order = ["spool_id", "seq", "arm"]
     names = dict.fromkeys([*_NAMED, *order, *columns])
-    rows = Table(lake, schema.use_case, PREDICTIONS).scan().filter(event_date=day).select([*names]).sort(order).collect()
+    rows = Table(lake, schema.use_case, PREDICTIONS).scan().filter(event_date=day).select([*names]).collect()
+    if not rows.select(pl.struct(order)).to_series().is_sorted():
+        rows = rows.sort(order)
     labels = Table(lake, schema.use_case, LABELS)
     known = labels.scan() if labels.exists() else labels_schema(schema).to_frame().lazy()
     near = [

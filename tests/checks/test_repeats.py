@@ -1,4 +1,4 @@
-"""The claim `nothing_comes_again_and_again`."""
+"""The claims `nothing_comes_again_and_again` and `requests_come_once`."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from checks.repeats import nothing_comes_again_and_again
+from checks.repeats import nothing_comes_again_and_again, requests_come_once
 from checks.traffic import SPAN
 
 FIRST = datetime(2013, 7, 1, tzinfo=timezone.utc)
@@ -22,6 +22,7 @@ def counts(days: int, seed: int = 1) -> pl.DataFrame:
             "rows": np.full(number, 50.0),
             "input": 1.0 + generator.binomial(2, 0.05, number),
             "key": 1.0 + generator.binomial(5, 0.3, number),
+            "repeated": 1.0 * generator.binomial(50, 0.02, number),
         }
     )
 
@@ -82,3 +83,42 @@ def test_on_the_first_day_it_is_not_known_and_without_requests_neither() -> None
 
     assert (young.passed, young.observed, empty.passed, empty.observed) == (False, None, False, None)
     assert "takes more than a day" in young.reason
+
+
+def test_what_usually_comes_again_passes_in_every_hour_of_months() -> None:
+    frame = counts(120)
+
+    failing = [hour for hour in range(48, 120 * 24) if not requests_come_once(frame.head(hour * 12).tail(30 * 288)).passed]
+
+    assert failing == []
+
+
+def test_when_each_request_is_sent_twice_two_spans_say_so() -> None:
+    verdict = requests_come_once(with_last(counts(10), 2, rows=100.0, repeated=50.0))
+
+    assert not verdict.passed
+    assert verdict.reason.startswith("100 requests of two spans of five minutes had come before in theirs, ")
+    assert (verdict.observed, verdict.rows, verdict.remedy) == (100.0, 700, "fix the source")
+
+
+def test_where_few_are_sent_and_none_usually_comes_again_two_pairs_in_each_of_two_spans_are_enough() -> None:
+    few = counts(10).with_columns(rows=pl.lit(2.0), repeated=pl.lit(0.0))
+
+    assert requests_come_once(with_last(few, 2, rows=3.0, repeated=1.0)).passed
+    assert not requests_come_once(with_last(few, 2, rows=4.0, repeated=2.0)).passed
+
+
+def test_where_half_of_the_requests_usually_come_again_twice_as_many_are_allowed() -> None:
+    often = counts(10).with_columns(repeated=pl.lit(25.0))
+
+    assert requests_come_once(often).passed
+    assert requests_come_once(often).limit == 2 * 50 + 3
+
+
+def test_what_is_repeated_is_not_known_of_windows_that_did_not_count_it_and_on_the_first_day() -> None:
+    before = counts(10).with_columns(repeated=pl.lit(None, pl.Float64))
+
+    for frame in (before, counts(1), counts(1).clear()):
+        verdict = requests_come_once(frame)
+        assert (verdict.passed, verdict.observed) == (False, None)
+        assert "takes more than a day" in verdict.reason

@@ -14,12 +14,12 @@ from trainserve_assets.use_case import UseCase
 from trainserve_assets.verdicts import check_result
 
 _NOTHING = Verdict(passed=False, reason="no arm has answered yet")
-_CLAIMS: dict[str, Claim] = {**traffic.CLAIMS, **answers.CLAIMS, **truth.CLAIMS, **inputs.CLAIMS, **governance.CLAIMS}
+CLAIMS: dict[str, Claim] = {**traffic.CLAIMS, **answers.CLAIMS, **truth.CLAIMS, **inputs.CLAIMS, **governance.CLAIMS}
 
 
 def window_checks(use_case: UseCase) -> list[dg.AssetChecksDefinition]:
     """The checks of a use case. None blocks: a check tells people, and stops nothing that answers."""
-    return [_check(use_case, name, claim) for name, claim in _CLAIMS.items()]
+    return [_check(use_case, name, claim) for name, claim in CLAIMS.items()]
 
 
 def _check(use_case: UseCase, name: str, claim: Claim) -> dg.AssetChecksDefinition:

@@ -27,7 +27,7 @@ def _own(seen: Seen) -> Mapping[str, Verdict]:
     limits = seen.use_case.monitoring
     greatest = {"given by a fallback": limits.greatest_fallback_share, "other than the scores": limits.greatest_other_share}
     metrics = zip(greatest, (BY_FALLBACK, OTHER), strict=True)
-    shares = {name: share_days(seen.spans, "answered", metric) for name, metric in metrics}
+    shares = {name: share_days(seen.closed.figures, "answered", metric) for name, metric in metrics}
     return {"all arms": shares_stay_small(shares, greatest, limits.fewest_rows)}
 
 

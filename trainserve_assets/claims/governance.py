@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from checks.liveness import every_logged_digest_was_live
+from checks.rescored import scores_are_the_packages
 from checks.terms import changes_are_temporary, releases_last
 from checks.verdict import Verdict
 from lake.errors import VerificationError
@@ -11,6 +12,7 @@ from lake.release.live import fold
 from trainserve_assets.answerers import answerers
 from trainserve_assets.claims.seen import ERROR, WARN, Claim, Seen
 from trainserve_assets.logged import read_predictions
+from trainserve_assets.rescoring import rescored
 from trainserve_assets.windows.judged import JUDGED_DAYS
 
 _ALL = "all arms"
@@ -39,6 +41,15 @@ def _changes(seen: Seen) -> Mapping[str, Verdict]:
     return {_ALL: changes_are_temporary(history, seen.now, seen.use_case.monitoring.longest_change_days)}
 
 
+def _own_scores(seen: Seen) -> Mapping[str, Verdict]:
+    schema = seen.use_case.input_schema
+    newest_day = read_predictions(seen.lake.home.lake, seen.use_case.name, 1)
+    found = rescored(seen.lake.store, schema, newest_day)
+    if not found and any(schema.field(name).sensitive for name in seen.use_case.features):
+        return {_ALL: Verdict(passed=True, reason="the log does not keep what models use: no answer can be computed again")}
+    return {_ALL: scores_are_the_packages(found)}
+
+
 CLAIMS = {
     "releases_last": Claim(_terms, WARN, "No live release has expired, or does so soon.", cron="0 6 * * *"),
     "changes_are_temporary": Claim(
@@ -49,5 +60,10 @@ CLAIMS = {
     ),
     "every_logged_digest_was_live": Claim(
         _liveness, ERROR, "Whatever answered in the newest four weeks was live on its arm, by the signed ledger, while it did."
+    ),
+    "scores_are_the_packages": Claim(
+        _own_scores,
+        ERROR,
+        "Some of the newest day's answers, computed again with the package that they name, have these very bits.",
     ),
 }

@@ -12,9 +12,10 @@ from checks.verdict import Verdict
 from lake.tables import WINDOWS
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
+from trainserve_assets.windows.closed import Closed, closed_spans
 from trainserve_assets.windows.metrics import OF_PACKAGE, OF_PARAMETERS, judged_names
 from trainserve_assets.windows.reference import References
-from trainserve_assets.windows.table import newest_figures, newest_spans, newest_windows
+from trainserve_assets.windows.table import newest_figures, newest_windows
 
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR
 
@@ -33,9 +34,9 @@ class Seen:
         return newest_windows(self.lake.table(self.use_case.name, WINDOWS))
 
     @cached_property
-    def spans(self) -> pl.DataFrame:
-        """The newest figures of spans of traffic."""
-        return newest_spans(self.lake.table(self.use_case.name, WINDOWS))
+    def closed(self) -> Closed:
+        """The newest figures of the spans of traffic that have closed by now."""
+        return closed_spans(self.lake.home.lake, self.use_case.name, self.now)
 
     @cached_property
     def judged(self) -> pl.DataFrame:

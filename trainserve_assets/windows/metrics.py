@@ -69,8 +69,9 @@ def judged_names(schema: InputSchema) -> dict[str, str]:
 def count_windows(rows: pl.DataFrame, metric: str, by: str) -> pl.DataFrame:
     """How many answers of each arm and day came from each value of a column; known since the newest of them arrived."""
     start = pl.col("event_time_utc").dt.truncate("1d").alias("start")
-    counts = rows.filter(answered()).group_by(start, "arm", pl.col(by).cast(pl.String).fill_null("none").alias("slice"))
-    found = counts.agg(n=pl.len().cast(pl.Int64), known=pl.col("received_at_utc").max())
+    counts = rows.lazy().filter(answered()).group_by(start, "arm", slice=pl.col(by))
+    found = counts.agg(n=pl.len().cast(pl.Int64), known=pl.col("received_at_utc").max()).collect()
+    found = found.with_columns(pl.col("slice").cast(pl.String).fill_null("none"))
     return conformed(found.with_columns(metric=pl.lit(metric), value=pl.col("n").cast(pl.Float64)), "1d")
 
 
@@ -85,11 +86,11 @@ def class_windows(rows: pl.DataFrame, schema: InputSchema) -> pl.DataFrame:
         case "regression":
             says = {}
     day = pl.col("event_time_utc").dt.truncate("1d").alias("start")
-    daily = rows.filter(answered()).group_by(day, "arm")
+    daily = rows.lazy().filter(answered()).group_by(day, "arm")
     shares = daily.agg(
         n=pl.len().cast(pl.Int64), known=pl.col("received_at_utc").max(), **{name: s.mean() for name, s in says.items()}
     )
-    long = shares.unpivot([*says], index=["start", "arm", "n", "known"], variable_name="slice")
+    long = shares.collect().unpivot([*says], index=["start", "arm", "n", "known"], variable_name="slice")
     return conformed(long.with_columns(pl.col("value").cast(pl.Float64), metric=pl.lit(CLASS_SHARE)), "1d")
 
 
@@ -107,17 +108,16 @@ def latency_windows(rows: pl.DataFrame) -> pl.DataFrame:
 
 def windows_of(rows: pl.DataFrame, time: str, every: str, figures: Mapping[str, Figure]) -> pl.DataFrame:
     """One row for each span, arm and figure that has a value."""
-    grouped = (
-        rows.with_columns(start=pl.col(time).dt.truncate(every))
-        .group_by("start", "arm")
-        .agg(
-            known=known_since(),
-            **{
-                name: pl.struct(value=figure.value.cast(pl.Float64), n=figure.n.cast(pl.Int64))
-                for name, figure in figures.items()
-            },
-        )
-    )
+    aggregations = {
+        "known": known_since(),
+        **{name: pl.struct(value=figure.value.cast(pl.Float64), n=figure.n.cast(pl.Int64)) for name, figure in figures.items()},
+    }
+    spans = rows.with_columns(start=pl.col(time).dt.truncate(every))
+    keyed = spans.group_by("start", "arm").agg(pl.len())
+    if keyed.height == 1:  # without groups it needs neither their rows' numbers nor copies of what they gather
+        grouped = spans.select(pl.col("start", "arm").first(), **aggregations)
+    else:
+        grouped = spans.group_by("start", "arm").agg(**aggregations)
     keys = ["start", "arm", "known"]
     long = pl.concat(
         grouped.select(*keys, pl.col(name).struct.unnest(), metric=pl.lit(name), slice=pl.lit(WHOLE)) for name in figures

@@ -58,11 +58,12 @@ def logged_days(predictions: Table) -> dict[date, int]:
     return {row["day"]: row["num_records"] for row in counted.iter_rows(named=True) if row["num_records"]}
 
 
-def newest_event(predictions: Table, day: date) -> datetime:
-    """The latest event time of the rows under this day."""
-    of_day = predictions.scan().filter(event_date=day)
-    newest: datetime = of_day.select(filing_time().max()).collect().item()
-    return newest
+def newest_event(predictions: Table, day: date) -> tuple[datetime, datetime]:
+    """The latest event time of the rows under this day, and when it arrived first."""
+    rows = predictions.scan().filter(event_date=day).select(event=filing_time(), arrived="received_at_utc")
+    newest = rows.filter(pl.col("event") == pl.col("event").max()).select(pl.col("event").first(), pl.col("arrived").min())
+    event, arrived = newest.collect().row(0)
+    return event, arrived
 
 
 def unseen(labels: Table, seen: dict[str, int]) -> pl.DataFrame:

@@ -40,15 +40,22 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
                 list(self.categories), range(len(self.categories)), default=len(self.categories), return_dtype=pl.Int32
             )
         else:
-            values = column.cast(pl.Float64)
-            codes = pl.sum_horizontal(pl.lit(0, pl.Int32), *((values > edge).cast(pl.Int32) for edge in self.edges))
+            codes = (
+                pl.lit(pl.Series(self.edges, dtype=pl.Float64)).search_sorted(column.cast(pl.Float64), side="left").cast(pl.Int32)
+            )
         return pl.when(column.is_null()).then(pl.lit(self.number - 1, pl.Int32)).otherwise(codes)
 
-    def counts(self, frame: pl.DataFrame, name: str, groups: list[str]) -> tuple[pl.DataFrame, Counts]:
-        """How many rows of each group are in each bin: the groups, and counts of shape (groups, bins)."""
-        in_bins = [(pl.col("_bin") == code).sum().alias(str(code)) for code in range(self.number)]
-        counted = frame.select(*groups, _bin=self.bin_of(pl.col(name))).group_by(groups).agg(in_bins).sort(groups)
-        return counted.select(groups), counted.drop(groups).to_numpy().astype(np.int64)
+    def counted(self, column: pl.Expr) -> pl.Expr:
+        """How many values of a group are in each bin that has any: a list of structs, to be read by `counts`."""
+        return self.bin_of(column).value_counts(name="rows")
+
+    def counts(self, counted: pl.Series) -> Counts:
+        """The same for all bins, of shape (groups, bins)."""
+        counts = np.zeros((len(counted), self.number), dtype=np.int64)
+        for group, found in enumerate(counted):
+            codes, rows = found.struct.unnest().get_columns()
+            counts[group, codes.to_numpy()] = rows.to_numpy()
+        return counts
 
 
 class FeatureReference(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,8 +146,8 @@ def _label_means(dated: pl.DataFrame, schema: InputSchema) -> list[float]:
 
 def _feature_reference(training: pl.DataFrame, field: Field) -> FeatureReference:
     bins = _bins(training[field.name], field)
-    _, counts = bins.counts(training, field.name, ["_day"])
-    return FeatureReference(bins=bins, training_days=counts)
+    counted = training.group_by("_day").agg(bins.counted(pl.col(field.name)).alias("counted")).sort("_day")
+    return FeatureReference(bins=bins, training_days=bins.counts(counted["counted"]))
 
 
 def _bins(values: pl.Series, field: Field) -> Bins:

@@ -9,6 +9,8 @@ from trainserve_assets.windows.metrics import ALL_ARMS, LATENCIES, OUTCOMES, ROW
 
 SPAN = timedelta(minutes=5)
 ONE_INPUT, ONE_KEY = "most_of_one_input", "most_of_one_key"
+# Rows whose input an earlier row of the span has.
+REPEATED = "repeated_inputs"
 # Answers that a fallback gave, and those that are other than the model's own scores.
 BY_FALLBACK, OTHER = "answered_by_fallback", "answered_otherwise"
 SPAN_COLUMNS = (
@@ -23,13 +25,14 @@ def span_start(moment: datetime) -> datetime:
     return moment - (moment - datetime.min.replace(tzinfo=moment.tzinfo)) % SPAN
 
 
-def span_windows(rows: pl.DataFrame, newest: datetime) -> pl.DataFrame:
-    """The figures of each span that has ended by the newest event time: rows, outcomes, latency, how often the same came.
+def span_windows(rows: pl.DataFrame, until: datetime) -> pl.DataFrame:
+    """The figures of each span that has ended by this event time: rows, outcomes, latency, how often the same came.
 
     The same is the same input, all its fields; or the same key: the entity, else what requests are routed by, else the client.
     """
-    asked = rows.filter(pl.col("purpose") == "answer").select(
+    asked = rows.select(
         pl.lit(ALL_ARMS).alias("arm"),
+        "purpose",
         "event_time_utc",
         "received_at_utc",
         "outcome",
@@ -40,7 +43,7 @@ def span_windows(rows: pl.DataFrame, newest: datetime) -> pl.DataFrame:
         input=pl.when(pl.col("features").is_not_null()).then(pl.col("features").hash()).otherwise(_raw()),
         key=pl.coalesce("entity_key_hash", "routing_key_hash", "client_id"),
     )
-    closed = asked.filter(pl.col("event_time_utc") < span_start(newest))
+    closed = asked.filter(pl.col("purpose") == "answer", pl.col("event_time_utc") < span_start(until))
     most = {name: pl.col(of).drop_nulls().unique_counts().max().fill_null(0) for name, of in _MOST.items()}
     figures = {
         ROWS: Figure(pl.len(), pl.len()),
@@ -50,6 +53,7 @@ def span_windows(rows: pl.DataFrame, newest: datetime) -> pl.DataFrame:
             for name, level in LATENCIES.items()
         },
         **{name: Figure(value, pl.len()) for name, value in most.items()},
+        REPEATED: Figure(pl.col("input").drop_nulls().len() - pl.col("input").drop_nulls().n_unique(), pl.len()),
         BY_FALLBACK: Figure(pl.col("by_fallback").sum(), answered().sum()),
         OTHER: Figure(pl.col("other").sum(), answered().sum()),
     }

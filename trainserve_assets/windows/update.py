@@ -71,18 +71,22 @@ class _Updating:
             raise NotFound("logged prediction of", schema.use_case, "Send requests to the proxy, and let the shipper run.")
         self._open = max(logged)
         self._logged = {day: rows for day, rows in logged.items() if day > self._open - timedelta(days=days_back)}
-        self._until = newest_event(self._predictions, self._open)
+        self._until, _ = newest_event(self._predictions, self._open)
         self._store = DocumentStore(lake)
         self._before = read_progress(self._store, schema.use_case) if self._table.exists() else Progress()
-        self._labels = unseen(labels, self._before.labels)
+        self._labels = labels
         self._references = References(self._store, schema)
         self._known: dict[str, Reference | None] = {}
         self._holdouts = {*self._before.holdouts}
 
     def run(self, false_alarm_rate: float) -> Update:
         grown = [day for day, rows in self._logged.items() if self._before.days.get(day.isoformat()) != rows]
-        others = self._predictions.scan().filter(~pl.col("event_date").is_in([*({*grown} - {self._open})]))
-        labelled = {*map(date.fromisoformat, self._before.stale), *days_of(others, self._labels)}
+        computed_anyway = {*grown} - ({self._open} if self._same_hour() else set())
+        others = self._predictions.scan().filter(~pl.col("event_date").is_in([*computed_anyway]))
+        labels = unseen(self._labels, self._before.labels)
+        seen = dict(labels.group_by("spool_id").agg(pl.col("seq").max()).iter_rows())
+        labelled = {*map(date.fromisoformat, self._before.stale), *days_of(others, labels)}
+        del labels  # of a busy day they are many, and none is needed any more
         touched = sorted({*grown, *(labelled & self._logged.keys())})
         days = [day for day in touched if not (day == self._open and day in grown and self._same_hour())]
         rows, parts = 0, list[pl.DataFrame]()
@@ -99,7 +103,7 @@ class _Updating:
         if computed := [day for day in days if day in grown]:
             parts.append(self._latencies(computed))
         figures = append_windows(self._table, sorted_windows(parts)) if parts else 0
-        self._remember(days, [day for day in labelled if day not in days])
+        self._remember(days, [day for day in labelled if day not in days], seen)
         without = tuple(sorted(digest for digest, found in self._known.items() if found is None))
         return Update(days=tuple(days), rows=rows, figures=figures, without_reference=without)
 
@@ -150,16 +154,15 @@ class _Updating:
         rows = scan.filter(near, arrival.dt.truncate("1d").is_in(arrived.to_series().to_list())).select(_ARRIVAL)
         return latency_windows(rows.with_columns(pl.col("arm").fill_null(NO_ARM)).collect())
 
-    def _remember(self, days: list[date], stale: list[date]) -> None:
+    def _remember(self, days: list[date], stale: list[date], seen: dict[str, int]) -> None:
         rows = {day.isoformat(): number for day, number in self._logged.items()}
         if self._open not in days:
             rows.pop(self._open.isoformat())
         kept = {day: number for day, number in self._before.days.items() if day not in rows and day == self._open.isoformat()}
-        seen = self._labels.group_by("spool_id").agg(pl.col("seq").max())
         progress = Progress(
             days=rows | kept,
             stale=tuple(day.isoformat() for day in sorted(stale)),
-            labels=self._before.labels | dict(seen.iter_rows()),
+            labels=self._before.labels | seen,
             figures_until_utc=self._until.replace(minute=0, second=0, microsecond=0),
             spans_until_utc=span_start(self._until),
             holdouts=tuple(sorted(self._holdouts)),

@@ -1,0 +1,92 @@
+"""The days of a replay: each is logged, what became known is shipped, the windows are updated, the checks are asked."""
+
+import shutil
+from collections.abc import Callable, Collection
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from lake.tables import LABELS, PREDICTIONS
+from tests.replay.alerts import DAILY, TRAFFIC, Book, look
+from tests.replay.champion import Champion
+from tests.replay.log import Log, midnight, requests
+from trainserve_assets.claims.seen import Seen
+from trainserve_assets.windows.closed import Closed
+from trainserve_assets.windows.update import update_windows
+
+DAYS_BACK = 92
+A_DAY = timedelta(days=1)
+# The windows are updated and the checks asked so long after a span has ended: what was asked in it has been shipped.
+SHIPPED_AFTER = timedelta(seconds=30)
+# Traffic is judged by the newest hour; so no two neighbouring spans are never in one look.
+LOOKED_EVERY = timedelta(minutes=55)
+
+
+class Morning(NamedTuple):
+    """A copy of the home as it was when a day began, and how many rows of its log were shipped by then."""
+
+    day: date
+    root: Path
+    shipped: dict[str, int]
+
+
+def update(champion: Champion) -> None:
+    """Bring the windows up to date, as the asset does."""
+    rate = champion.use_case.monitoring.drift_false_alarm_rate
+    update_windows(champion.home.lake, champion.use_case.input_schema, DAYS_BACK, rate)
+
+
+class Replay:
+    """The days of one champion; `every` so often what is not about traffic is looked at."""
+
+    def __init__(self, champion: Champion, first: date, until: date, every: timedelta = A_DAY) -> None:
+        self.champion, self._first, self._until, self._every = champion, first, until, every
+        self._log = Log(champion)
+        self._answers = self._log.answers(requests(champion, first, until))
+        self._looked_at = midnight(first)
+        self.book = Book()
+        self.mornings: list[Morning] = []
+
+    def run(
+        self,
+        copies: Path,
+        mornings: Collection[date] = (),
+        names: Collection[str] = (*DAILY, *TRAFFIC),
+        say: Callable[[datetime], None] = lambda _: None,
+    ) -> None:
+        """Live through all days; keep copies of the home as it was on these mornings."""
+        waiting, end, labelled = self._answers, midnight(self._first), midnight(self._first)
+        while end < midnight(self._until):
+            if end in {midnight(day) for day in mornings}:
+                self._copy(copies, end.date())
+            end += self._every
+            waiting = self._log.ship(waiting, end + SHIPPED_AFTER)
+            self._log.ship_labels(self._answers, labelled, end)
+            labelled = end
+            update(self.champion)
+            self._look(end, names)
+            say(end)
+
+    def _look(self, end: datetime, names: Collection[str]) -> None:
+        daily, traffic = ([name for name in names if (name in TRAFFIC) is about] for about in (False, True))
+        seen = Seen(self.champion.lake, self.champion.use_case, end + SHIPPED_AFTER)
+        self.book.note(end, daily, look(seen, daily))
+        figures = seen.closed.figures
+        while traffic and (now := self._looked_at + LOOKED_EVERY) <= end:
+            self._looked_at = seen.now = now
+            seen.closed = Closed(figures.filter(pl.col("span_end_utc") <= now), now)
+            self.book.note(now, traffic, look(seen, traffic))
+
+    def _copy(self, copies: Path, day: date) -> None:
+        root = copies / day.isoformat()
+        shutil.copytree(self.champion.home.root, root)
+        self.mornings.append(Morning(day, root, {**self._log.shipped}))
+
+
+def reopened(champion: Champion, morning: Morning, root: Path) -> tuple[Champion, Log]:
+    """The champion as it was on that morning, in a fresh copy of its home; and its log."""
+    shutil.copytree(morning.root, root)
+    moved = champion.moved(root)
+    return moved, Log(moved, morning.shipped[PREDICTIONS], morning.shipped[LABELS])

@@ -1,0 +1,137 @@
+"""A replay lives through days as they were: the same windows each time, alerts that begin and end, and faults that are found."""
+
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from lake.delta import Table
+from lake.tables import WINDOWS
+from tests.replay.__main__ import BEGIN, END, write_page
+from tests.replay.alerts import Alert, Book, Finding
+from tests.replay.champion import FLIGHTS, Champion, release_champion
+from tests.replay.days import Replay
+from tests.replay.faults import Fault, Found, Search, column, doubling, outage
+from tests.replay.report import Replayed, Report, markdown, shown
+
+NEW_YEAR, JULY = date(2013, 1, 1), date(2013, 7, 1)
+MAY, JUNE = date(2013, 6, 1), date(2013, 6, 30)
+MIDNIGHT = datetime(2013, 7, 1, tzinfo=timezone.utc)
+
+
+def windows(champion: Champion) -> bytes:
+    """The whole table, in the order in which it was written, as bytes."""
+    table = Table(champion.home.lake, FLIGHTS, WINDOWS).scan().collect()
+    return table.sort(table.columns).write_ipc(None).getvalue()
+
+
+def lived(root: Path, first: date, until: date, trained_until: date = MAY) -> Replay:
+    replay = Replay(release_champion(root / "home", trained_until, first), first, until)
+    replay.run(root, names=[])
+    return replay
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+def test_the_whole_year_replayed_twice_gives_the_same_windows_byte_for_byte(tmp_path: Path) -> None:
+    once, twice = (lived(tmp_path / name, NEW_YEAR, date(2014, 1, 1)) for name in ("once", "twice"))
+
+    assert len(windows(once.champion)) > 50_000_000
+    assert windows(once.champion) == windows(twice.champion)
+
+
+@pytest.mark.slow
+def test_a_week_has_the_same_windows_twice_and_a_fault_in_it_is_found_within_its_time(tmp_path: Path) -> None:
+    once = Replay(release_champion(tmp_path / "once" / "home", MAY, JULY), JULY, JULY + timedelta(days=5))
+    once.run(tmp_path, mornings=[JULY + timedelta(days=3)], names=[])
+    twice = lived(tmp_path / "twice", JULY, JULY + timedelta(days=5))
+    assert windows(once.champion) == windows(twice.champion)
+
+    faults = [
+        Fault("outage", outage, is_traffic=True),
+        Fault("doubling", doubling, is_traffic=True),
+        Fault("nulls", column("temperature_f", pl.lit(None))),
+    ]
+    found = {one.fault: one for one in Search(once.champion, []).run(once.mornings, faults)}
+
+    assert found["outage"].checks == ("requests_come_as_usual",)
+    assert "requests_come_once" in found["doubling"].checks
+    assert all((found[name].minutes or 60) <= 10 for name in ("outage", "doubling"))
+    assert "inputs_make_no_step" in found["nulls"].checks
+    assert found["nulls"].minutes == 24 * 60
+
+
+def finding(check: str = "calibration", about: str = "champion") -> Finding:
+    return Finding(check=check, about=about, severity="error", reason="why")
+
+
+def test_a_cause_is_one_alert_from_its_first_look_to_its_last() -> None:
+    book = Book()
+    for hour, found in enumerate(([finding()], [finding(), finding(about="challenger")], [], [finding()])):
+        book.note(MIDNIGHT + timedelta(hours=hour), ["calibration"], found)
+    book.note(MIDNIGHT + timedelta(hours=9), ["another"], [])
+
+    spans = [(one.about, one.first.hour, one.last.hour) for one in book.alerts]
+    assert spans == [("champion", 0, 1), ("challenger", 1, 1), ("champion", 3, 3)]
+
+
+def alert(check: str, day: date, severity: str = "error") -> Alert:
+    at = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
+    return Alert(check=check, about="champion", severity=severity, first=at, last=at, reason="why")
+
+
+def report(june: list[Alert], may: list[Alert], *faults: Found) -> Report:
+    def replayed(trained_until: date, alerts: list[Alert]) -> Replayed:
+        return Replayed(trained_until=trained_until, first=JULY, until=date(2013, 12, 30), alerts=tuple(alerts))
+
+    return Report(replays=(replayed(JUNE, june), replayed(MAY, may)), faults=faults)
+
+
+CALIBRATION = "answers_are_calibrated"
+SOUND = (
+    [alert(CALIBRATION, date(2013, 9, 3)), alert(CALIBRATION, date(2013, 12, 20))],
+    [alert(CALIBRATION, date(2013, 7, 9))],
+)
+
+
+def failing(made: Report) -> list[str]:
+    return [one.what for one in shown(made) if not one.holds]
+
+
+def test_a_report_says_of_each_thing_that_must_be_shown_whether_it_was() -> None:
+    june, may = SOUND
+    found = Found(fault="outage", began=MIDNIGHT, minutes=10.0, checks=("requests_come_as_usual",), is_traffic=True)
+
+    assert failing(report(june, may, found)) == []
+    assert failing(report(june[:1], may)) == ["trained to June: an error of calibration in December"]
+    early = alert("answers_beat_the_base_rate", date(2013, 8, 2))
+    assert failing(report([*june, early], may)) == ["trained to June: no error on performance in July and August"]
+    assert failing(report(june, [alert(CALIBRATION, date(2013, 7, 21))])) == [
+        "trained to May: an error of calibration by 20 July"
+    ]
+    drift = alert("inputs_look_like_training", date(2013, 7, 2))
+    assert failing(report(june, [*may, drift])) == ["trained to May: input drift is never above a warning"]
+    weekly = [alert("requests_come_as_usual", date(2013, month, day)) for month in (7, 8, 9) for day in (1, 11)]
+    assert failing(report([*june, *weekly], may)) == ["trained to June: traffic alerts at most 0.2 a week"]
+    same = [alert("requests_come_as_usual", date(2013, 7, day)) for day in range(1, 31)]
+    assert failing(report([*june, *same], may)) == [], "each within a day of the one before"
+
+
+@pytest.mark.parametrize("minutes", [15.0, None])
+def test_a_fault_of_traffic_that_is_found_late_or_not_at_all_does_not_hold(minutes: float | None) -> None:
+    late = Found(fault="outage", began=MIDNIGHT, minutes=minutes, checks=(), is_traffic=True)
+
+    assert failing(report(*SOUND, late)) == ["outage"]
+
+
+def test_the_page_has_the_tables_between_its_marks_and_keeps_the_rest(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    made = report(*SOUND)
+
+    write_page(made, page)
+    write_page(made, page)
+
+    assert page.read_text() == f"before\n{BEGIN}\n{markdown(made)}\n{END}\nafter\n"
+    assert "| answers_are_calibrated, error | 2: 3 Sep to 3 Sep, 20 Dec to 20 Dec | 1: 9 Jul to 9 Jul |" in markdown(made)

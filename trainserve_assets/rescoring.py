@@ -1,0 +1,53 @@
+"""Logged answers computed again, each with the package that its row names."""
+
+import numpy as np
+import polars as pl
+
+from checks.rescored import Rescored
+from lake.documents import DocumentStore
+from lake.errors import NotFound, VerificationError
+from lake.input_schema import InputSchema
+from lake.package import Package, open_package
+from trainserve_assets.evidence.holdout import score, spread_positions
+from trainserve_assets.logged import answered
+
+# Of each package on each arm, from the newest rows.
+_NEWEST_ROWS, _ROWS = 5_000, 200
+
+
+def rescored(store: DocumentStore, schema: InputSchema, predictions: pl.LazyFrame) -> list[Rescored]:
+    """Each package of the newest rows; one that the lake does not hold, or whose features the log does not keep, is left out."""
+    columns = ["arm", "package_digest", "scores", "features"]
+    logged = predictions.filter(answered(), pl.col("scores").is_not_null(), pl.col("features").is_not_null()).select(columns)
+    found = []
+    newest = logged.tail(_NEWEST_ROWS).collect()
+    for (arm, digest), rows in newest.group_by("arm", "package_digest", maintain_order=True):
+        package = _find_package(store, schema, str(digest))
+        if package is not None:
+            sample = rows[spread_positions(rows.height, _ROWS)]
+            found.append(_again(str(arm), package, sample))
+    return sorted(found, key=lambda one: (one.arm, one.package_digest))
+
+
+def _find_package(store: DocumentStore, schema: InputSchema, digest: str) -> Package | None:
+    try:
+        package = open_package(store, schema.use_case, digest)
+    except (NotFound, VerificationError):
+        return None
+    kept = not any(schema.field(name).sensitive for name in package.manifest.features)
+    return package if kept else None
+
+
+def _again(arm: str, package: Package, rows: pl.DataFrame) -> Rescored:
+    expected = score(package.load().engine, package.manifest.features, rows.unnest("features"))
+    logged = np.array(rows["scores"].to_list(), dtype=np.float64)
+    if logged.shape != expected.shape:
+        return Rescored(arm=arm, package_digest=package.digest, rows=rows.height, different=rows.height, furthest=float("inf"))
+    apart = np.abs(logged - expected).max(axis=1)
+    return Rescored(
+        arm=arm,
+        package_digest=package.digest,
+        rows=rows.height,
+        different=int((apart > 0).sum()),
+        furthest=float(apart.max(initial=0.0)),
+    )
