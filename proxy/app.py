@@ -12,6 +12,7 @@ from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
 from lake.interface.access import Access
 from lake.interface.documentation import api_documentation, documentation_assets
+from lake.interface.fast_lane import FastLane
 from lake.interface.health import bare_health_routes
 from lake.interface.problems import EXCEPTION_HANDLERS
 from lake.interface.worker import Worker
@@ -29,7 +30,7 @@ from proxy.metrics import Metrics
 from proxy.observed import Outcomes
 from proxy.operation import Operation
 from proxy.parameter_routes import parameter_routes
-from proxy.routes import model_routes, operation_routes, prediction_routes
+from proxy.routes import model_routes, operation_routes, prediction_routes, responder
 from proxy.shadows import Shadows
 from proxy.status import StatusBoard
 from proxy.upstream import Upstreams
@@ -85,22 +86,24 @@ def create_app(
             await upstreams.close()
             await spool.close()
 
-    def application(
+    def described(
         title: str, handlers: Sequence[HTTPRouteHandler], lifespan: Sequence[Callable[[Litestar], Any]] = ()
-    ) -> Litestar:
-        return Litestar(
-            route_handlers=[*handlers, documentation_assets()],
-            lifespan=list(lifespan),
-            exception_handlers=EXCEPTION_HANDLERS,
-            openapi_config=api_documentation(title, release, DESCRIPTION, watch.schemas, worker.settings.maximum_rows),
-            request_max_body_size=worker.settings.maximum_bytes,
-            logging_config=None,
-        )
+    ) -> dict[str, Any]:
+        return {
+            "route_handlers": [*handlers, documentation_assets()],
+            "lifespan": list(lifespan),
+            "exception_handlers": EXCEPTION_HANDLERS,
+            "openapi_config": api_documentation(title, release, DESCRIPTION, watch.schemas, worker.settings.maximum_rows),
+            "request_max_body_size": worker.settings.maximum_bytes,
+            "logging_config": None,
+        }
 
     worker.measures(operation.measure)
     for_operators = [*operation_routes(operation, board, access, worker), *parameter_routes(operation, changes, access)]
     if worker.settings.admin_port:
-        worker.admin = application("trainserve proxy, operation", for_operators)
+        worker.admin = Litestar(**described("trainserve proxy, operation", for_operators))
         for_operators = bare_health_routes(lambda: operation.readiness().ready)
-    answering = prediction_routes(Gateway(watch, arms, shadows, spool, metrics, outcomes), access)
-    return application("trainserve proxy", [*answering, *model_routes(operation, release), *for_operators], [running])
+    gateway = Gateway(watch, arms, shadows, spool, metrics, outcomes)
+    respond = responder(gateway, access)
+    routes = [*prediction_routes(respond, gateway, access), *model_routes(operation, release), *for_operators]
+    return FastLane(respond, **described("trainserve proxy", routes, [running]))

@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from lake.interface.access import Access
 from lake.interface.bodies import read_question
 from lake.interface.documentation import answer, problem
+from lake.interface.fast_lane import Respond
 from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata
 from lake.interface.labels import LabelsAccepted
 from lake.interface.logged import Answer
@@ -51,8 +52,8 @@ PROBLEMS = {
 ABSENT = {status: PROBLEMS[status] for status in (404, 503)}
 
 
-def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler]:
-    """The routes that clients call."""
+def responder(gateway: Gateway, access: Access) -> Respond:
+    """What answers requests for predictions."""
 
     async def answer_of(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None) -> Answer:
         known, client_id = request.scope["state"], None
@@ -78,6 +79,12 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
         request.scope["state"]["request_id"] = given.request_id
         return given.response()
 
+    return respond
+
+
+def prediction_routes(respond: Respond, gateway: Gateway, access: Access) -> list[HTTPRouteHandler]:
+    """The routes that clients call."""
+
     @post(
         "/models/{name:str}/predict",
         status_code=200,
@@ -86,7 +93,7 @@ def prediction_routes(gateway: Gateway, access: Access) -> list[HTTPRouteHandler
     )
     async def predict(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records. One routing key (header `trainserve-routing-key`, else the first row's entity) meets one arm."""
-        return await respond("predict", name, request)
+        return await respond("predict", name, request, None)
 
     @post(
         ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],

@@ -13,6 +13,7 @@ from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
 from lake.interface.access import Access
 from lake.interface.documentation import api_documentation, documentation_assets
+from lake.interface.fast_lane import FastLane
 from lake.interface.health import bare_health_routes
 from lake.interface.problems import EXCEPTION_HANDLERS
 from lake.interface.worker import Worker
@@ -25,7 +26,7 @@ from lake.times import Clock, now_utc
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.prediction import Predictor
-from serving.routes import label_routes, model_routes, operation_routes, prediction_routes, why_not_ready
+from serving.routes import label_routes, model_routes, operation_routes, prediction_routes, responder, why_not_ready
 from serving.stand_alone import RowKeeper, StandAlone
 
 DESCRIPTION = """Serves one arm of one use case, and only what a person released there.
@@ -88,29 +89,30 @@ def create_app(
             if spool is not None:
                 await spool.close()
 
-    def application(
+    def described(
         title: str, handlers: Sequence[HTTPRouteHandler], lifespan: Sequence[Callable[[Litestar], Any]] = ()
-    ) -> Litestar:
-        return Litestar(
-            route_handlers=[*handlers, documentation_assets()],
-            lifespan=list(lifespan),
-            exception_handlers=EXCEPTION_HANDLERS,
-            openapi_config=api_documentation(
+    ) -> dict[str, Any]:
+        return {
+            "route_handlers": [*handlers, documentation_assets()],
+            "lifespan": list(lifespan),
+            "exception_handlers": EXCEPTION_HANDLERS,
+            "openapi_config": api_documentation(
                 f"trainserve predictor: {title}",
                 release,
                 DESCRIPTION if log is None else DESCRIPTION + LOGGING,
                 lambda: [model.schema] if (model := follower.current) else [],
                 worker.settings.maximum_rows,
             ),
-            request_max_body_size=worker.settings.maximum_bytes,
-            logging_config=None,
-        )
+            "request_max_body_size": worker.settings.maximum_bytes,
+            "logging_config": None,
+        }
 
     worker.measures(measured)
     operation = operation_routes(follower, worker, spool)
     if worker.settings.admin_port:
-        worker.admin = application(f"operation of {use_case}, {arm}", operation)
+        worker.admin = Litestar(**described(f"operation of {use_case}, {arm}", operation))
         operation = bare_health_routes(lambda: why_not_ready(follower, worker, spool) is None)
-    answering = [*prediction_routes(predictor, alone, access), *([] if alone is None else label_routes(alone))]
+    respond = responder(predictor, alone, access)
+    answering = [*prediction_routes(respond), *([] if alone is None else label_routes(alone))]
     routes = [*answering, *model_routes(follower, release), *operation]
-    return application(f"{use_case}, {arm}", routes, [following])
+    return FastLane(respond, **described(f"{use_case}, {arm}", routes, [following]))

@@ -14,6 +14,7 @@ from lake.errors import Unavailable
 from lake.interface.access import Access
 from lake.interface.bodies import read_question, response
 from lake.interface.documentation import answer, problem
+from lake.interface.fast_lane import Respond
 from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata, oip_metadata
 from lake.interface.labels import LabelsAccepted
 from lake.interface.messages import (
@@ -60,10 +61,8 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | None = None
 
 
-def prediction_routes(
-    predictor: Predictor, alone: StandAlone | None = None, access: Access | None = None
-) -> list[HTTPRouteHandler]:
-    """The routes that answer requests: `alone` logs them; without it they are for known keys only where `access` asks."""
+def responder(predictor: Predictor, alone: StandAlone | None = None, access: Access | None = None) -> Respond:
+    """What answers requests: `alone` logs them; without it they are for known keys only where `access` asks."""
 
     async def respond(
         interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None
@@ -85,6 +84,12 @@ def prediction_routes(
             return await alone.respond(question, request, client_id)
         return response(await predictor.answer(question, request.headers.get(REQUEST_ID_HEADER)))
 
+    return respond
+
+
+def prediction_routes(respond: Respond) -> list[HTTPRouteHandler]:
+    """The routes of requests for predictions."""
+
     @post(
         "/models/{name:str}/predict",
         status_code=200,
@@ -93,7 +98,7 @@ def prediction_routes(
     )
     async def predict(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
         """Score JSON records."""
-        return await respond("predict", name, request)
+        return await respond("predict", name, request, None)
 
     @post(
         ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],

@@ -128,3 +128,9 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     RecursionError: _handle_nesting,
     Exception: _handle_unforeseen,
 }
+
+
+def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The problem that answers an error, found as the framework finds it: by the nearest class that has a handler."""
+    handler = next(EXCEPTION_HANDLERS[kind] for kind in type(error).__mro__ if kind in EXCEPTION_HANDLERS)
+    return handler(request, error)

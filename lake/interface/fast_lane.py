@@ -1,0 +1,55 @@
+"""The lane that requests for predictions take: what is asked all day long is not routed by the framework.
+
+To route a request, to gather the arguments of its handler and to make a response of what it gives cost more than the
+prediction. The handlers stand in the application as all others do, and are documented there; a request that the lane does
+not know, as one whose path ends with a slash, comes to them, and they ask the same function.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from litestar import Litestar, MediaType, Request, Response
+from litestar.enums import ScopeType
+from litestar.types import Receive, Scope, Send
+
+from lake.interface.messages import InterfaceName
+from lake.interface.problems import problem_of
+
+# The interface, the name of the model, the request, and which version of the model is asked.
+Respond = Callable[[InterfaceName, str, Request[Any, Any, Any], str | None], Awaitable[Response[bytes]]]
+
+_PREDICTION = re.compile(r"/models/([^/]+)/predict|/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+
+
+class FastLane(Litestar):
+    """An application in which `respond` answers requests for predictions; whatever it raises is answered as elsewhere."""
+
+    def __init__(self, respond: Respond, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._respond = respond
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]  # no other scopes
+        """Answer a request, or have it routed."""
+        may_take_it = scope["type"] == ScopeType.HTTP and scope["method"] == "POST" and not scope.get("root_path")
+        found = _PREDICTION.fullmatch(scope["path"]) if may_take_it else None
+        if found is None:
+            await super().__call__(scope, receive, send)
+            return
+        predicted, inferred, version = found.groups()
+        scope.setdefault("state", {})
+        scope["route_handler"] = self.asgi_router.handle_routing(scope["path"], "POST")[1]  # its limit on bodies holds
+        request = Request[Any, Any, Any](scope, receive, send)
+        try:
+            response = await self._respond("predict" if predicted else "infer", predicted or inferred, request, version)
+        except Exception as error:  # noqa: BLE001 - the edge of this program, as the framework's own is
+            response = problem_of(request, error)
+        await _send(response, send)
+
+
+async def _send(response: Response[bytes], send: Send) -> None:
+    headers = {**response.headers, "content-type": response.media_type or MediaType.JSON}
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    encoded.append((b"content-length", b"%d" % len(response.content)))
+    await send({"type": "http.response.start", "status": response.status_code or 200, "headers": encoded})
+    await send({"type": "http.response.body", "body": response.content, "more_body": False})
