@@ -1,5 +1,6 @@
 """The log of a Delta table in a folder: what its commits made, put on disk, which delta-rs does not do."""
 
+import contextlib
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -43,6 +44,7 @@ def sync_commits(root: Path, first: int, last: int) -> None:
         sync_file(entry)
         if (checkpoint := entry.with_suffix(".checkpoint.parquet")).exists():
             sync_file(checkpoint)
-            sync_file(log / _LAST_CHECKPOINT)
+            with contextlib.suppress(FileNotFoundError):  # another writer has just made the first, and syncs both
+                sync_file(log / _LAST_CHECKPOINT)
     for folder in (*folders, log, root, root.parent):  # an entry has a name only after its files have theirs
         sync_folder(folder)

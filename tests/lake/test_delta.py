@@ -212,6 +212,16 @@ def test_many_sources_that_make_the_table_together_lose_and_double_nothing(home:
     assert sorted(rows.select("source", "seq").rows()) == [(source, seq) for source in sources for seq in range(1, 7)]
 
 
+def test_a_checkpoint_whose_writer_has_not_yet_pointed_to_it_holds_up_no_other(home: Home) -> None:
+    table(home).append_once(numbered(1, 2), "a")
+    table(home).checkpoint()
+    pointer = Path(table(home).uri) / "_delta_log" / "_last_checkpoint"
+    pointer.unlink()
+
+    assert table(home).append_once(numbered(1, 2), "b") == 2
+    assert not pointer.exists()
+
+
 def test_a_column_that_appears_later_is_null_in_older_rows(home: Home) -> None:
     table(home).append_once(numbered(1, 2, features=pl.struct(a=pl.lit(1.0))), "a")
     table(home).append_once(numbered(3, 3, features=pl.struct(a=pl.lit(2.0), b=pl.lit("x")), rule=pl.lit("limit")), "a")
