@@ -218,7 +218,7 @@ def test_a_checkpoint_whose_writer_has_not_yet_pointed_to_it_holds_up_no_other(h
     pointer = Path(table(home).uri) / "_delta_log" / "_last_checkpoint"
     pointer.unlink()
 
-    assert table(home).append_once(numbered(1, 2), "b") == 2
+    assert table(home).append_once(numbered(3, 4), "a") == 2
     assert not pointer.exists()
 
 
