@@ -49,5 +49,7 @@ def softmax(sums: Matrix) -> Matrix:
 
 
 def _one_vs_rest(sums: Matrix) -> Matrix:
+    """Where no class has any probability, all have the same."""
     alone = np.array([[logistic(value) for value in row] for row in sums.tolist()])
+    alone[~alone.any(axis=1)] = 1.0
     return np.asarray(alone / alone.sum(axis=1, keepdims=True))

@@ -21,6 +21,7 @@ from tests.scenario import USE_CASE, parcel, records_body
 from tests.served import PREDICT, Approver, Client, eventually, listening, toy
 
 TIMEOUT_S = 0.4
+PATIENT_S = 10.0  # where nothing is to run into it
 MARGIN_S = 1.5  # this machine has others to serve
 BREAKER_FAILURES = 5
 
@@ -35,11 +36,11 @@ def circuits(client: Client) -> list[str]:
 
 
 @contextmanager
-def before(home: Home, *replicas: Chaos, **changes: Any) -> Iterator[Client]:
+def before(home: Home, *replicas: Chaos, timeout_s: float = TIMEOUT_S, **changes: Any) -> Iterator[Client]:
     """A proxy before replicas of the champion."""
     with ExitStack() as stack:
         urls = tuple(stack.enter_context(raw_server(one)) for one in replicas)
-        document = parameters({"champion": NOBODY}, champion=Arm(upstreams=urls), timeout_s=TIMEOUT_S, **changes)
+        document = parameters({"champion": NOBODY}, champion=Arm(upstreams=urls), timeout_s=timeout_s, **changes)
         yield stack.enter_context(proxied(home, document))
 
 
@@ -94,7 +95,7 @@ def test_a_circuit_is_probed_by_one_request_at_a_time(home: Home, approver: Appr
 def test_what_one_replica_breaks_another_answers(home: Home, approver: Approver, mode: Mode) -> None:
     live = approver.release(toy())
     broken, good = Chaos(live, mode), Chaos(live)
-    with before(home, broken, good) as client:
+    with before(home, broken, good, timeout_s=PATIENT_S) as client:
         statuses = [ask(client).status_code for _ in range(40)]
         counted = metrics(client)
 

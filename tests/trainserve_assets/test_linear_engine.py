@@ -117,6 +117,13 @@ def test_columns_made_in_any_known_way_are_summed_to_the_bit(blocks: Sequence[An
     assert different_answers(*fitted(blocks, LogisticRegression(max_iter=40, tol=0.1), "binary")) == 0
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_row_so_far_out_that_no_class_is_likely_gets_what_the_model_says(seed: int) -> None:
+    model = SGDClassifier(loss="log_loss", max_iter=5, tol=None, random_state=seed)
+    blocks = COLUMNS["standardized, nulls marked"]
+    assert different_answers(*fitted(blocks, model, "multiclass")) == 0
+
+
 @pytest.mark.parametrize(("model", "task"), MODELS, ids=str)
 def test_every_kind_of_linear_model_gives_its_own_bits(model: Any, task: Task) -> None:
     blocks = COLUMNS["standardized, nulls marked"]
