@@ -5,7 +5,6 @@ Of a request whose documents are at hand. What those leave open is `Undecided`, 
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any
 
 import msgspec
 
@@ -16,9 +15,9 @@ from lake.log.records import PredictionRecord
 from lake.package import exact
 from lake.parameters import Parameters, find_parameters
 from lake.parameters.changes import changes_of_meaning
-from lake.parameters.checked_rules import RESERVED, fields_of
-from lake.parameters.compiled import Arrival, Rules
+from lake.parameters.checked_rules import RESERVED
 from lake.parameters.effects import Ruled, answered_in_place, ruled
+from lake.parameters.retrial import Retrial
 from lake.parameters.rules import Rule, described
 from lake.parameters.signed import Judge
 from lake.parameters.stored import versions
@@ -130,11 +129,7 @@ class _Again:
         self.rules = {rule.name: rule for rule in document.rules}
         self._document = document
         self._schema = schema
-        self._compiled = Rules(document.rules, schema)
-        kept = {field.name for field in schema.fields if not field.sensitive}
-        named = {name for rule in document.rules for name in fields_of(rule.when) if not name.startswith("@")}
-        self._hidden = sorted(named - kept)
-        self._record: Any = msgspec.defstruct("Logged", [(name, Any, None) for name in schema.names], frozen=True)
+        self._retrial = Retrial(document.rules, schema)
 
     def row(self, record: PredictionRecord) -> str:
         """How one row came to its answer."""
@@ -162,10 +157,9 @@ class _Again:
 
     def _fires(self, record: PredictionRecord, rule: Rule | None, what: str) -> str:
         """Raises VerificationError where another rule fires than the one that was logged."""
-        if self._hidden or record.features is None:
-            return f"was logged, and cannot be tried again, as the log keeps {self._hidden} hashed, or not at all"
-        fields = self._record(**{name: record.features.get(name) for name in self._schema.names})
-        found = self._compiled.first(fields, Arrival(record.received_at_us))
+        if self._retrial.hidden or record.features is None:
+            return f"was logged, and cannot be tried again, as the log keeps {self._retrial.hidden} hashed, or not at all"
+        found = self._retrial.first(record.features, record.received_at_us)
         if found != rule:
             names = [None if one is None else one.name for one in (found, rule)]
             raise VerificationError(what, f"that rule {names[0]!r} fires for its fields", f"{names[1]!r}, as logged")

@@ -13,10 +13,9 @@ import polars as pl
 
 from lake.decoder import epoch_us
 from lake.input_schema import InputSchema
-from lake.parameters.checked_rules import fields_of
-from lake.parameters.compiled import Arrival, Rules
 from lake.parameters.document import Content
 from lake.parameters.effects import answered_in_place, ruled
+from lake.parameters.retrial import Retrial
 from lake.parameters.rules import Refuse, Rule, UseArm
 
 EXAMPLES = 3
@@ -67,11 +66,7 @@ class _Trial:
         self.found = Replay()
         self._document = document
         self._schema = schema
-        self._rules = Rules(document.rules, schema)
-        kept = {field.name for field in schema.fields if not field.sensitive}
-        named = {name for rule in document.rules for name in fields_of(rule.when) if not name.startswith("@")}
-        self._hidden = sorted(named - kept)
-        self._record: Any = msgspec.defstruct("Logged", [(name, Any, None) for name in schema.names], frozen=True, gc=False)
+        self._retrial = Retrial(document.rules, schema)
 
     def take(self, row: dict[str, Any]) -> None:
         """One logged row."""
@@ -80,8 +75,7 @@ class _Trial:
         if why is not None:
             self.found.unknown[why] += 1
             return
-        record = self._record(**{name: row["features"].get(name) for name in self._schema.names})
-        rule = self._rules.first(record, Arrival(epoch_us(row["received_at_utc"])))
+        rule = self._retrial.first(row["features"], epoch_us(row["received_at_utc"]))
         effect = self.found.by_rule.setdefault(None if rule is None else rule.name, Effect())
         effect.rows += 1
         for kind, would_be in self._differences(row, rule):
@@ -95,8 +89,8 @@ class _Trial:
         """Why a row cannot be tried, or None."""
         if row["features"] is None:
             return "its fields could not be decoded, or were never read"
-        if self._hidden:
-            return f"the log keeps {self._hidden} hashed, or not at all, and rules ask for them"
+        if self._retrial.hidden:
+            return f"the log keeps {self._retrial.hidden} hashed, or not at all, and rules ask for them"
         return None
 
     def _differences(self, row: dict[str, Any], rule: Rule | None) -> Iterator[tuple[str, str]]:
