@@ -20,6 +20,7 @@ from lake.interface.problems import problem_of
 Respond = Callable[[InterfaceName, str, Request[Any, Any, Any], str | None], Awaitable[Response[bytes]]]
 
 _PREDICTION = re.compile(r"/models/([^/]+)/predict|/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+_PLAIN_HOST = re.compile(rb"[A-Za-z0-9.:-]*")
 
 
 class FastLane(Litestar):
@@ -29,11 +30,11 @@ class FastLane(Litestar):
         super().__init__(**settings)
         self._respond = respond
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]  # no other scopes
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]  # or those of a lifespan, which go on as they are
         """Answer a request, or have it routed."""
         may_take_it = scope["type"] == ScopeType.HTTP and scope["method"] == "POST" and not scope.get("root_path")
         found = _PREDICTION.fullmatch(scope["path"]) if may_take_it else None
-        if found is None:
+        if found is None or not _has_plain_host(scope):
             await super().__call__(scope, receive, send)
             return
         predicted, inferred, version = found.groups()
@@ -45,6 +46,12 @@ class FastLane(Litestar):
         except Exception as error:  # noqa: BLE001 - the edge of this program, as the framework's own is
             response = problem_of(request, error)
         await _send(response, send)
+
+
+def _has_plain_host(scope: Scope) -> bool:
+    """Whether it names its host as nearly all do, or does not; of any other the framework has to say whether it is one."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    return _PLAIN_HOST.fullmatch(host) is not None
 
 
 async def _send(response: Response[bytes], send: Send) -> None:

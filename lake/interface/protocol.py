@@ -129,7 +129,7 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         super().on_headers_complete()
         if self.scope["method"] != "HEAD":  # which has no body to wait for
-            self.cycle.transport = _HeadWithBody(self.transport)  # type: ignore[assignment]
+            self.cycle.transport = _HeadWithBody(self.transport)  # type: ignore[assignment]  # all of a transport that a cycle calls
         if self._shared.leaving:
             self.cycle.keep_alive = False
 

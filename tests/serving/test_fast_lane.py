@@ -21,6 +21,14 @@ def test_what_takes_the_lane_is_answered_as_what_does_not(client: Client, path: 
     assert dict(fast.headers) == dict(routed.headers)
 
 
+@pytest.mark.parametrize("host", ["predictor", "predictor.example:8001", "[::1]:8001", "two words", "a/b", "predictor:port"])
+def test_hosts_are_judged_alike_on_both_ways(client: Client, host: str) -> None:
+    headers = {"host": host}
+    fast, routed = (client.post(f"{PREDICT}{end}", content=records_body(parcel()), headers=headers) for end in ("", "/"))
+
+    assert fast.status_code == routed.status_code
+
+
 def test_an_error_that_nobody_foresaw_is_a_problem_there_too(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise ZeroDivisionError("inner words")
