@@ -43,13 +43,12 @@ class Harm(msgspec.Struct, frozen=True, kw_only=True):
     def why(self) -> str:
         """The reason that stands in the history of the parameters."""
         words = "; ".join(self.guardrails.values())
-        return f"{self._begins} does harm ({', '.join(self.guardrails)}), so it gets no share: {words}"[:_LONGEST_WHY]
+        return f"{self._begins} does harm ({', '.join(map(repr, self.guardrails))}), so it gets no share: {words}"[:_LONGEST_WHY]
 
     def is_told_in(self, former: Parameters) -> bool:
         """Whether this version lowered the share for all of it already."""
-        told, _, _ = former.why.removeprefix(f"{self._begins} does harm (").partition(")")
         same = former.changed_by == BY and former.why.startswith(self._begins)
-        return same and set(self.guardrails) <= set(told.split(", "))
+        return same and all(repr(name) in former.why for name in self.guardrails)
 
     @property
     def _begins(self) -> str:

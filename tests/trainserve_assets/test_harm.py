@@ -19,9 +19,9 @@ from lake.release.trust import Trust
 from tests.parcel_log import LOG_FROM, answers, append_log, parcels_sent, two_arms, write_history, write_releases
 from tests.parcel_training import Platform, failures
 from tests.proxied import parameters, proxied
-from tests.scenario import USE_CASE, decision
+from tests.scenario import USE_CASE, decision, parcel_schema
 from tests.served import eventually
-from trainserve_assets.lowering import BY, InForce
+from trainserve_assets.lowering import BY, Harm, InForce, lower
 
 DAYS, PER_DAY = 3, 720
 
@@ -75,7 +75,7 @@ def test_a_challenger_that_does_harm_gets_no_share_and_nothing_else_changes(watc
     assert (after.version, after.changed_by) == (before.version + 1, BY)
     assert after.arms["challenger"].share == 0
     assert after.why.startswith(
-        "The challenger bbbbbbbbbbbb on arm 'challenger' does harm (failed requests), so it gets no share: "
+        "The challenger bbbbbbbbbbbb on arm 'challenger' does harm ('failed requests'), so it gets no share: "
     )
     assert raises(before, after) == []
     same = msgspec.structs.replace(after, arms=before.arms)
@@ -120,6 +120,20 @@ def test_a_person_who_raises_it_again_has_the_last_word(watched: Platform) -> No
     assert newest(watched) == raised
     assert not found.passed
     assert "somebody gave it one again" in (found.description or "")
+
+
+def test_so_it_has_where_the_name_of_a_slice_reads_like_our_own_words(watched: Platform) -> None:
+    name = "loss of depot=north, (old); south"
+    harm = Harm(arm="challenger", package_digest="b" * 64, guardrails={name: f"{name} +0.1000, at least +0.0500"})
+    trust = Trust.read(watched.home)
+    in_force = InForce(trust=trust, tier="low", schema=parcel_schema(), environment={})
+    now = datetime.now(timezone.utc)
+
+    assert lower(watched.lake.store, in_force, harm, now) == "lowered"
+    change(watched, challenger=Arm(upstreams=("http://challenger",), share=0.1))
+    assert lower(watched.lake.store, in_force, harm, now) == "lowered before"
+    other = msgspec.structs.replace(harm, guardrails={"loss of depot=north": "worse"})
+    assert lower(watched.lake.store, in_force, other, now) == "lowered"
 
 
 def test_a_package_that_is_live_no_more_takes_no_share_from_the_one_that_is(watched: Platform) -> None:
