@@ -1,6 +1,7 @@
 """Logged answers computed again with the package that their rows name."""
 
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 
@@ -48,6 +49,18 @@ def test_another_model_under_its_digest_is_found(platform: Platform) -> None:
 
     assert found.different > 100
     assert 0 < found.furthest < 1
+
+
+def test_a_package_whose_bytes_are_others_in_the_lake_gave_none_of_its_answers(platform: Platform) -> None:
+    package = package_of(platform, "trees")
+    logged = log(platform, package, scores_of(package))
+    folder = Path(platform.home.lake) / USE_CASE / "packages" / package.digest
+    changed = max(folder.iterdir(), key=lambda path: path.stat().st_size)
+    changed.write_bytes(changed.read_bytes()[:-1])
+
+    [found] = rescored(platform.lake.store, parcel_schema(), logged)
+
+    assert (found.package_digest, found.rows, found.different) == (package.digest, 200, 200)
 
 
 def test_one_answer_that_was_changed_is_found_by_its_last_bit(platform: Platform) -> None:
