@@ -13,9 +13,9 @@ import msgspec
 import polars as pl
 from msgspec.structs import astuple
 
-from lake.input_schema import INT64_MAXIMUM, INT64_MINIMUM, InputSchema
+from lake.input_schema import InputSchema
 from lake.log.commit_rows import commits_frame
-from lake.log.commits import CommitRecord
+from lake.log.commits import CommitRecord, Number
 from lake.log.records import LabelRecord, PredictionRecord, column_of
 from lake.tables import (
     COMMITS,
@@ -46,11 +46,9 @@ MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 FEATURES = "features"
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=timezone.utc), timedelta(microseconds=1)
 
-# msgpack knows integers that no column can hold: a record with one is unreadable, as any that is not of its types.
-_INT64 = Annotated[int, msgspec.Meta(ge=INT64_MINIMUM, le=INT64_MAXIMUM)]
 _TYPES: dict[pl.DataType, Any] = {
     pl.String(): str,
-    pl.Int64(): _INT64,
+    pl.Int64(): Number,
     pl.Float64(): float,
     pl.Boolean(): bool,
     TIME: Annotated[datetime, msgspec.Meta(tz=True)],
@@ -222,8 +220,8 @@ def _member_type(field: msgspec.structs.FieldInfo, row: Any) -> Any:
     if field.name == FEATURES:
         return row
     if field.type is int:
-        return _INT64
-    return _INT64 | None if field.type == int | None else field.type
+        return Number
+    return Number | None if field.type == int | None else field.type
 
 
 def _series(name: str, values: Sequence[Any], dtype: pl.DataType, strict: bool) -> pl.Series:  # noqa: FBT001 - as Polars has it

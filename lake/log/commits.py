@@ -6,11 +6,13 @@ same write, with their leaves beside it: so a row can be checked, and proven, wh
 """
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
 
 from lake.documents import sha256
 from lake.errors import VerificationError
+from lake.input_schema import INT64_MAXIMUM, INT64_MINIMUM
 from lake.log.log_key import LogKey, LogKeys, is_signed
 from lake.log.merkle import DIGEST_BYTES, root_of
 from lake.release.heads import GENESIS
@@ -19,13 +21,16 @@ from lake.table_names import COMMITS
 _SIGNED_FOR = b"trainserve log commit\n"
 NOWHERE = ("", "")
 
+# One that no column can hold makes the record unreadable: it is set aside, and stops no other.
+Number = Annotated[int, msgspec.Meta(ge=INT64_MINIMUM, le=INT64_MAXIMUM)]
+
 
 class Span(msgspec.Struct, frozen=True, gc=False):
     """Records of one table that follow each other in a commit; both names are empty where no table can take them."""
 
     use_case: str
     table: str
-    count: int
+    count: Number
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -36,12 +41,12 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     """
 
     spool_id: str
-    number: int
-    first_seq: int
-    count: int
+    number: Number
+    first_seq: Number
+    count: Number
     root: bytes
     previous: str
-    committed_at_us: int
+    committed_at_us: Number
     spans: tuple[Span, ...]
     key_id: str
     signature: bytes = b""

@@ -125,9 +125,12 @@ def test_a_commit_that_cannot_be_read_is_told_from_the_others_whose_spans_are_th
     answers, labels = Span(USE_CASE, PREDICTIONS, 2), Span(USE_CASE, LABELS, 1)
     whole = [commit(1, answers), commit(2, answers, labels), commit(3), commit(4, answers)]
 
-    frame, unreadable = Commits().frame([*whole[:2], whole[0][:-1], *whole[2:]], [3, 6, 7, 8, 11], "s")
+    no_columns_number = commit(5, Span(USE_CASE, PREDICTIONS, 2**63))
+    records = [*whole[:2], whole[0][:-1], *whole[2:], no_columns_number]
 
-    assert unreadable == [7]
+    frame, unreadable = Commits().frame(records, [3, 6, 7, 8, 11, 12], "s")
+
+    assert unreadable == [7, 12]
     assert frame.select("number", "seq").rows() == [(1, 3), (2, 6), (3, 8), (4, 11)]
     assert list(commit_records(frame)) == [msgspec.msgpack.decode(one, type=CommitRecord) for one in whole]
 
