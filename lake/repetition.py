@@ -36,7 +36,7 @@ class RecordQuotes:
         ]
         # Of a record that it decodes, what is left out and what stands there as null are two.
         told = msgspec.defstruct("Told", [(name, Any, msgspec.UNSET) for name in nullable], gc=False)
-        body = msgspec.defstruct("Body", [("records", list[told])])  # type: ignore[valid-type]
+        body = msgspec.defstruct("Body", [("records", list.__class_getitem__(told))])
         self._told_apart: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
 
     def find_repeated(self, text: bytes, records: Sequence[Any], client_id: object) -> Sequence[Problem]:

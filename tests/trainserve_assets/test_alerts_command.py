@@ -90,4 +90,4 @@ def test_a_receiver_that_is_not_named_is_an_error(
 ) -> None:
     write_receivers(home, Hook())
     assert run(monkeypatch, "test", "nobody") == 1
-    assert "expected a receiver that it names: ['duty1']" in capsys.readouterr().err
+    assert "expected one of ['duty1'], which it names" in capsys.readouterr().err

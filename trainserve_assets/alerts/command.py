@@ -49,7 +49,9 @@ def try_(receiver: str | None = None) -> int:
     settings, console = AlertSettings.read(path), _console()
     chosen = [one for one in settings.receivers if receiver in (None, one.name)]
     if not chosen:
-        raise SettingError(str(path), receiver, f"a receiver that it names: {[one.name for one in settings.receivers]}")
+        named = [one.name for one in settings.receivers]
+        expected = f"one of {named}, which it names" if named else "one receiver or more, as docs/alerts.md has them"
+        raise SettingError(str(path), receiver or "no receiver", expected)
     failed = False
     for one in chosen:
         try:

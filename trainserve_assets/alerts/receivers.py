@@ -13,6 +13,7 @@ from lake.errors import SettingError
 
 Security = Literal["none", "starttls", "tls"]
 _HIGHEST_PORT = 65_535
+_LONGEST_TIMEOUT_S = 30.0  # a tick of a sensor is cut off after a minute, and begins none of its attempts in the second half
 
 
 class Receiver(StrictDocument, frozen=True, kw_only=True, tag_field="kind"):
@@ -35,8 +36,9 @@ class Receiver(StrictDocument, frozen=True, kw_only=True, tag_field="kind"):
         """Raises SettingError for what cannot be a receiver."""
         if not self.name.isidentifier():
             raise SettingError("receivers.name", self.name, "letters, digits and _")
-        if not 0 < self.timeout_s <= 30:  # noqa: PLR2004 - a tick of a sensor may take a minute
-            raise SettingError(f"receivers.{self.name}.timeout_s", self.timeout_s, "seconds, above 0 and at most 30")
+        if not 0 < self.timeout_s <= _LONGEST_TIMEOUT_S:
+            expected = f"seconds, above 0 and at most {_LONGEST_TIMEOUT_S:g}"
+            raise SettingError(f"receivers.{self.name}.timeout_s", self.timeout_s, expected)
 
 
 class Webhook(Receiver, frozen=True, kw_only=True, tag="webhook"):

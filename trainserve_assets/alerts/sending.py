@@ -3,6 +3,7 @@
 import smtplib
 import ssl
 from datetime import timedelta
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from lake.errors import TrainServeError
@@ -49,7 +50,7 @@ def _post(receiver: AnyReceiver, url: str, headers: dict[str, str], body: bytes)
         ) from error
     except PyreqwestError as error:
         raise NotDelivered(receiver.name, f"{host} cannot be reached ({type(error).__name__})", is_down=True) from error
-    if not 200 <= status < 300:  # noqa: PLR2004 - the statuses that say that it was taken
+    if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         raise NotDelivered(receiver.name, f"{host} answered with status {status}", is_down=False)
 
 
