@@ -32,6 +32,7 @@ from tests.scenario import USE_CASE, decision, parcel_schema
 
 CHAMPION, CHALLENGER = "a" * 64, "b" * 64
 LOG_FROM = date(2013, 7, 1)
+DAYS, PER_DAY = 14, 720
 FEATURES = ("depot", "carrier", "weight_kg", "distance_km", "stops", "express")
 
 
@@ -59,6 +60,11 @@ def parcels_sent(first: date, days: int, per_day: int = 200, seed: int = 1, day_
             "label": (generator.random(rows) < shocked).astype(float),
         },
     ).with_columns(_null_sometimes("carrier", 17), _null_sometimes("distance_km", 11))
+
+
+def fortnight() -> pl.DataFrame:
+    """Parcels of two weeks of the log, whose days differ little."""
+    return parcels_sent(LOG_FROM, DAYS, PER_DAY, day_shock=0.05)
 
 
 def _null_sometimes(name: str, every: int) -> pl.Expr:

@@ -27,6 +27,15 @@ def approver(home: Home) -> Approver:
     return Approver(home)
 
 
+@pytest.fixture
+def urls(home: Home, approver: Approver) -> Iterator[dict[str, str]]:
+    """The predictors of a released champion and challenger."""
+    approver.release(toy(1))
+    approver.release(toy(2), "challenger")
+    with ExitStack() as stack:
+        yield {arm: stack.enter_context(listening(create_app(home, USE_CASE, arm))) for arm in ("champion", "challenger")}
+
+
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """The whole, for tests that only send requests."""

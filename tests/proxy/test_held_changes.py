@@ -1,7 +1,6 @@
 """Parameters while the lake is away: what stops or lowers holds at once on this machine, and is in the lake when it is back."""
 
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,23 +17,13 @@ from lake.parameters.held import HeldChange, read_held
 from lake.parameters.stored import versions
 from lake.workers import read_workers
 from proxy.app import create_app as proxy_app
-from serving.app import create_app
 from tests.proxied import parameters, predictions, proxied
 from tests.proxy.operators import PARAMETERS, in_force, put
 from tests.proxy.test_stop import told
 from tests.scenario import USE_CASE, parcel, records_body
-from tests.served import PREDICT, Approver, Client, eventually, listening, toy
+from tests.served import PREDICT, Approver, Client, eventually, listening
 
 CHALLENGED = {"challenger_share": 0.5, "timeout_s": 20.0}
-
-
-@pytest.fixture
-def urls(home: Home, approver: Approver) -> Iterator[dict[str, str]]:
-    """The predictors of a released champion and challenger."""
-    approver.release(toy(1))
-    approver.release(toy(2), "challenger")
-    with ExitStack() as stack:
-        yield {arm: stack.enter_context(listening(create_app(home, USE_CASE, arm))) for arm in ("champion", "challenger")}
 
 
 def away(home: Home) -> Path:

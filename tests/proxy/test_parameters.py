@@ -1,7 +1,5 @@
 """What an operator publishes holds within a second, without a restart, stands in each row, and survives a lake that is away."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 
@@ -12,19 +10,9 @@ from lake.documents import DocumentStore
 from lake.errors import InvalidInput
 from lake.home import Home
 from lake.parameters import Arm, Parameters, publish_parameters
-from serving.app import create_app
 from tests.proxied import NOBODY, parameters, predictions, proxied
 from tests.scenario import USE_CASE, parcel, records_body
-from tests.served import PREDICT, Approver, Client, eventually, listening, toy
-
-
-@pytest.fixture
-def urls(home: Home, approver: Approver) -> Iterator[dict[str, str]]:
-    """The predictors of a released champion and challenger."""
-    approver.release(toy(1))
-    approver.release(toy(2), "challenger")
-    with ExitStack() as stack:
-        yield {arm: stack.enter_context(listening(create_app(home, USE_CASE, arm))) for arm in ("champion", "challenger")}
+from tests.served import PREDICT, Approver, Client, eventually, toy
 
 
 def arms(client: Client, requests: int = 20) -> set[str]:

@@ -1,7 +1,6 @@
 """The kill switch: without the lake, in every worker, confirmed by each, and over any parameters."""
 
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from socket import gethostname
@@ -14,22 +13,12 @@ from lake.home import Home
 from lake.stops import Stop, Stops, read_stops, stop
 from lake.workers import Registration, count_workers, read_workers
 from proxy.app import create_app as proxy_app
-from serving.app import create_app
 from tests.load import Load
 from tests.proxied import parameters, predictions, proxied
 from tests.proxy.operators import in_force
 from tests.proxy.test_operation import metrics
 from tests.scenario import USE_CASE, parcel, records_body
-from tests.served import PREDICT, Approver, Client, eventually, listening, toy
-
-
-@pytest.fixture
-def urls(home: Home, approver: Approver) -> Iterator[dict[str, str]]:
-    """The predictors of a released champion and challenger."""
-    approver.release(toy(1))
-    approver.release(toy(2), "challenger")
-    with ExitStack() as stack:
-        yield {arm: stack.enter_context(listening(create_app(home, USE_CASE, arm))) for arm in ("champion", "challenger")}
+from tests.served import PREDICT, Client, eventually, listening
 
 
 def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[object, str]:

@@ -1,11 +1,9 @@
 """Alerts, on a Dagster instance: one for one cause, told when it opens, gets worse, stays, and ends."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 import dagster as dg
 import polars as pl
-import pytest
 import time_machine
 
 from lake.heartbeat import Heartbeat, find_heartbeat
@@ -16,36 +14,16 @@ from tests.parcel_training import Platform, failures
 from tests.receivers import Hook
 from tests.scenario import USE_CASE
 
-START = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 AUTOMATED = {"dagster/from_automation_condition": "true"}
 
 
-@pytest.fixture
-def watched(home: Home) -> Iterator[Platform]:
-    """A platform with nothing in it yet, on an instance in memory."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield Platform(home, instance)
-
-
-@pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    """A clock that a test moves."""
-    with time_machine.travel(START, tick=False) as traveller:
-        yield traveller
-
-
-@pytest.fixture
-def hook() -> Hook:
-    return Hook()
-
-
-def test_a_finding_reaches_a_webhook_with_all_that_a_person_needs(watched: Platform, hook: Hook) -> None:
-    write_settings(watched, duty(hook, headers={"Authorization": "Bearer secret"}), playbook="https://git.example/playbook.md")
+def test_a_finding_reaches_a_webhook_with_all_that_a_person_needs(empty: Platform, hook: Hook) -> None:
+    write_settings(empty, duty(hook, headers={"Authorization": "Bearer secret"}), playbook="https://git.example/playbook.md")
     metadata = {**each(("champion", True, 1.0), ("challenger", False, 1.6)), "remedy": "recalibrate", "rows": 900}
-    say(watched, description="challenger: it is off", metadata=metadata)
+    say(empty, description="challenger: it is off", metadata=metadata)
 
     with hook.up():
-        tick(watched)
+        tick(empty)
 
     [posted] = hook.posted
     told = posted.body
@@ -61,58 +39,58 @@ def test_a_finding_reaches_a_webhook_with_all_that_a_person_needs(watched: Platf
 
 
 def test_the_checks_of_a_run_reach_people_too(home: Home, instance: dg.DagsterInstance, hook: Hook) -> None:
-    watched = Platform(home, instance)
-    write_history(watched.home.lake, days=60, per_day=200)
-    write_releases(watched.home)
+    empty = Platform(home, instance)
+    write_history(empty.home.lake, days=60, per_day=200)
+    write_releases(empty.home)
     sent = parcels_sent(LOG_FROM, 14, 200, day_shock=0.05)
-    append_log(watched.home.lake, two_arms(sent, 1 - pl.col("probability")), labels_of(sent))
-    result = watched.run(["windows"])
+    append_log(empty.home.lake, two_arms(sent, 1 - pl.col("probability")), labels_of(sent))
+    result = empty.run(["windows"])
     assert result.success, failures(result)
-    write_settings(watched, duty(hook, least="error"))
+    write_settings(empty, duty(hook, least="error"))
 
     with hook.up():
-        tick(watched)
+        tick(empty)
 
     assert ("answers_beat_the_base_rate", "challenger") in {(one.body["check"], one.body["about"]) for one in hook.posted}
     assert {one.body["severity"] for one in hook.posted} == {"error"}
 
 
-def test_an_alert_that_stays_open_is_told_once(watched: Platform, hook: Hook) -> None:
-    write_settings(watched, duty(hook))
+def test_an_alert_that_stays_open_is_told_once(empty: Platform, hook: Hook) -> None:
+    write_settings(empty, duty(hook))
 
     with hook.up():
         for _ in range(3):
-            say(watched)
-            tick(watched)
-            tick(watched)
+            say(empty)
+            tick(empty)
+            tick(empty)
 
     assert kinds(hook) == ["opened"]
 
 
-def test_it_is_told_again_after_the_time_that_is_set(watched: Platform, hook: Hook, clock: time_machine.Traveller) -> None:
-    write_settings(watched, duty(hook), remind_hours=6)
-    say(watched)
+def test_it_is_told_again_after_the_time_that_is_set(empty: Platform, hook: Hook, clock: time_machine.Traveller) -> None:
+    write_settings(empty, duty(hook), remind_hours=6)
+    say(empty)
 
     with hook.up():
-        tick(watched)
+        tick(empty)
         clock.shift(timedelta(hours=5))
-        tick(watched)
+        tick(empty)
         assert kinds(hook) == ["opened"]
         clock.shift(timedelta(hours=1))
-        tick(watched)
+        tick(empty)
 
     assert kinds(hook) == ["opened", "still open"]
     assert len({one.body["id"] for one in hook.posted}) == 2
     assert len({one.body["alert_id"] for one in hook.posted}) == 1
 
 
-def test_it_is_told_again_when_it_gets_worse(watched: Platform, hook: Hook) -> None:
-    write_settings(watched, duty(hook))
+def test_it_is_told_again_when_it_gets_worse(empty: Platform, hook: Hook) -> None:
+    write_settings(empty, duty(hook))
 
     with hook.up():
         for severity, observed in ((WARN, 1.1), (WARN, 1.15), (ERROR, 1.15), (ERROR, 1.29), (ERROR, 1.31), (WARN, 1.1)):
-            say(watched, severity=severity, metadata={"observed": observed, "limit": 1.0})
-            tick(watched)
+            say(empty, severity=severity, metadata={"observed": observed, "limit": 1.0})
+            tick(empty)
 
     assert [(one.body["kind"], one.body["observed"]) for one in hook.posted] == [
         ("opened", 1.1),
@@ -121,15 +99,15 @@ def test_it_is_told_again_when_it_gets_worse(watched: Platform, hook: Hook) -> N
     ]
 
 
-def test_it_is_told_as_resolved_when_the_check_passes(watched: Platform, hook: Hook) -> None:
-    write_settings(watched, duty(hook))
+def test_it_is_told_as_resolved_when_the_check_passes(empty: Platform, hook: Hook) -> None:
+    write_settings(empty, duty(hook))
 
     with hook.up():
-        say(watched)
-        tick(watched)
-        say(watched, passed=True, description="as it should be")
-        book = tick(watched)
-        tick(watched)
+        say(empty)
+        tick(empty)
+        say(empty, passed=True, description="as it should be")
+        book = tick(empty)
+        tick(empty)
 
     assert kinds(hook) == ["opened", "resolved"]
     assert hook.posted[1].body["seen"] == "as it should be"
@@ -137,16 +115,16 @@ def test_it_is_told_as_resolved_when_the_check_passes(watched: Platform, hook: H
     assert book.open == ()
 
 
-def test_each_arm_has_an_alert_of_its_own(watched: Platform, hook: Hook) -> None:
-    write_settings(watched, duty(hook))
+def test_each_arm_has_an_alert_of_its_own(empty: Platform, hook: Hook) -> None:
+    write_settings(empty, duty(hook))
 
     with hook.up():
-        say(watched, metadata=each(("champion", False, 2.0), ("challenger", False, None)))
-        tick(watched)
-        say(watched, metadata=each(("champion", False, 2.0), ("challenger", True, 1.0)))
-        tick(watched)
-        say(watched, passed=True, metadata=each(("challenger", True, 1.0)))
-        tick(watched)
+        say(empty, metadata=each(("champion", False, 2.0), ("challenger", False, None)))
+        tick(empty)
+        say(empty, metadata=each(("champion", False, 2.0), ("challenger", True, 1.0)))
+        tick(empty)
+        say(empty, passed=True, metadata=each(("challenger", True, 1.0)))
+        tick(empty)
 
     told = [(one.body["kind"], one.body["about"], one.body["severity"]) for one in hook.posted]
     assert sorted(told[:2]) == [("opened", "challenger", "warning"), ("opened", "champion", "error")]
@@ -154,42 +132,42 @@ def test_each_arm_has_an_alert_of_its_own(watched: Platform, hook: Hook) -> None
     assert hook.posted[3].body["seen"] == "the check speaks of it no more"
 
 
-def test_a_failure_that_passed_before_anybody_looked_is_told_all_the_same(watched: Platform, hook: Hook) -> None:
-    write_settings(watched, duty(hook))
+def test_a_failure_that_passed_before_anybody_looked_is_told_all_the_same(empty: Platform, hook: Hook) -> None:
+    write_settings(empty, duty(hook))
 
     with hook.up():
-        say(watched, passed=True)
-        tick(watched)
-        say(watched)
-        say(watched, passed=True)
-        book = tick(watched)
+        say(empty, passed=True)
+        tick(empty)
+        say(empty)
+        say(empty, passed=True)
+        book = tick(empty)
 
     assert book.open == ()
     assert kinds(hook) == ["opened", "resolved"]
 
 
-def test_what_was_said_before_the_first_tick_counts_as_it_stands(watched: Platform, hook: Hook) -> None:
-    write_settings(watched, duty(hook))
-    say(watched)
-    say(watched, passed=True)
-    say(watched, "inputs_look_like_training", severity=WARN)
+def test_what_was_said_before_the_first_tick_counts_as_it_stands(empty: Platform, hook: Hook) -> None:
+    write_settings(empty, duty(hook))
+    say(empty)
+    say(empty, passed=True)
+    say(empty, "inputs_look_like_training", severity=WARN)
 
     with hook.up():
-        tick(watched)
+        tick(empty)
 
     assert [(one.body["check"], one.body["kind"]) for one in hook.posted] == [("inputs_look_like_training", "opened")]
 
 
 def test_each_tick_leaves_a_sign_of_life_for_those_who_watch_from_outside(
-    watched: Platform, hook: Hook, clock: time_machine.Traveller
+    empty: Platform, hook: Hook, clock: time_machine.Traveller
 ) -> None:
-    write_settings(watched, duty(hook))
-    say(watched)
-    tick(watched)
+    write_settings(empty, duty(hook))
+    say(empty)
+    tick(empty)
     clock.shift(timedelta(seconds=30))
-    tick(watched)
+    tick(empty)
 
-    assert find_heartbeat(watched.lake.store, USE_CASE) == Heartbeat(
+    assert find_heartbeat(empty.lake.store, USE_CASE) == Heartbeat(
         use_case=USE_CASE,
         at_utc="2026-03-01T12:00:30.000Z",
         open_errors=1,
@@ -201,28 +179,28 @@ def test_each_tick_leaves_a_sign_of_life_for_those_who_watch_from_outside(
 def test_a_run_that_failed_and_so_made_no_checks_is_one_alert_until_they_are_made(
     home: Home, instance: dg.DagsterInstance, hook: Hook
 ) -> None:
-    watched = Platform(home, instance)
+    empty = Platform(home, instance)
     write_history(home.lake, days=30, per_day=50)
-    write_settings(watched, duty(hook))
-    assert not watched.run(["windows"], tags=AUTOMATED).success  # nothing is logged yet
+    write_settings(empty, duty(hook))
+    assert not empty.run(["windows"], tags=AUTOMATED).success  # nothing is logged yet
 
     with hook.up():
-        tick(watched)
-        tick(watched)
+        tick(empty)
+        tick(empty)
         assert [(one.body["kind"], one.body["check"], one.body["asset"]) for one in hook.posted] == [
             ("opened", "checks_are_made", "windows")
         ]
         write_releases(home)
         append_log(home.lake, two_arms(parcels_sent(LOG_FROM, 3, 50), pl.col("probability")))
-        assert watched.run(["windows"], tags=AUTOMATED).success
-        tick(watched)
+        assert empty.run(["windows"], tags=AUTOMATED).success
+        tick(empty)
 
     told = [one.body["kind"] for one in hook.posted if one.body["check"] == "checks_are_made"]
     assert told == ["opened", "resolved"]
 
 
 def test_a_run_that_a_person_launched_is_that_persons_to_watch(home: Home, instance: dg.DagsterInstance) -> None:
-    watched = Platform(home, instance)
-    assert not watched.run(["windows"]).success
+    empty = Platform(home, instance)
+    assert not empty.run(["windows"]).success
 
-    assert tick(watched).open == ()
+    assert tick(empty).open == ()
