@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from bench.released import USE_CASE
+from lake.interface.bundle import BUNDLE_PATH, ModelResponse, encode_bundle, read_requests
 from lake.interface.messages import REQUEST_ID_HEADER, PredictedRow, PredictResponse, Provenance
 from lake.interface.server import serve
 from lake.listener import bind
@@ -45,12 +46,20 @@ class Upstream:
                 await send({"type": f"{kind}.complete"})
                 if kind == "lifespan.shutdown":
                     return
-        while (await receive()).get("more_body"):
-            pass
-        request_id = dict(scope["headers"]).get(REQUEST_ID_HEADER.encode(), b"")
-        headers = [(b"content-type", b"application/json")]
+        body = b""
+        while (message := await receive()).get("more_body"):
+            body += message["body"]
+        body += message["body"]
+        if scope["path"] == BUNDLE_PATH:
+            answer = encode_bundle([ModelResponse(200, self._answer(one.request_id.encode())) for one in read_requests(body)])
+        else:
+            answer = self._answer(dict(scope["headers"]).get(REQUEST_ID_HEADER.encode(), b""))
+        headers = [(b"content-length", b"%d" % len(answer))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": request_id.join(self._around_id)})
+        await send({"type": "http.response.body", "body": answer})
+
+    def _answer(self, request_id: bytes) -> bytes:
+        return request_id.join(self._around_id)
 
 
 if __name__ == "__main__":

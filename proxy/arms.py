@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from lake.home import now_us
+from lake.interface.bundle import ModelRequest
 from lake.interface.messages import InterfaceName, Provenance
 from lake.interface.problems import Refused
 from lake.log.exchange import Exchange
@@ -59,7 +60,8 @@ class Arms:
         """
         resilience = resilience_of(self._watch.state(exchange.use_case).parameters)
         deadline = time.perf_counter() + resilience.timeout_s
-        inquiry = Inquiry(exchange.use_case, interface, exchange.body, rows, exchange.request_id, exchange.trace_headers)
+        request = ModelRequest(interface, exchange.use_case, exchange.request_id, exchange.body, exchange.trace_headers)
+        inquiry = Inquiry(request, rows)
         failed: list[str] = []
 
         def find_route() -> Route:

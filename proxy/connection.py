@@ -9,21 +9,14 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from lake.errors import Unavailable
+from lake.interface.bundle import ModelResponse
 
 GREATEST_BODY_BYTES = 32 * 1024 * 1024
 
 _FINAL = 200  # statuses below are announcements of the response that follows
-
-
-class Response(msgspec.Struct, frozen=True, gc=False):
-    """What a predictor sent, whole."""
-
-    status: int
-    body: bytes
 
 
 class CallFailed(Unavailable):
@@ -53,7 +46,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
-        self._waiter: asyncio.Future[Response] | None = None
+        self._waiter: asyncio.Future[ModelResponse] | None = None
         self._calls = 0
         self._begun = False  # some byte of the response has come
         self._whole = False  # the last byte has, and the connection stays open
@@ -66,7 +59,7 @@ class Connection(asyncio.Protocol):
         """Whether it can take a call."""
         return not self._lost and (self._whole or self._calls == 0)
 
-    async def call(self, head: bytes, body: bytes, timeout_s: float) -> Response:
+    async def call(self, head: bytes, body: bytes, timeout_s: float) -> ModelResponse:
         """Send a request and wait for its response.
 
         Raises CallTimedOut, ConnectionStale, CallFailed. Unless the response was whole, and also when the caller is
@@ -74,7 +67,7 @@ class Connection(asyncio.Protocol):
         """
         if self._lost or self._transport is None:
             raise (ConnectionStale if self._calls else CallFailed)(self._address, "it closed the connection")
-        waiter: asyncio.Future[Response] = self._loop.create_future()
+        waiter: asyncio.Future[ModelResponse] = self._loop.create_future()
         self._waiter = waiter
         self._calls += 1
         self._begun = self._whole = False
@@ -144,7 +137,7 @@ class Connection(asyncio.Protocol):
             return
         self._whole = self._parser.should_keep_alive() and not self._lost
         parts = self._parts
-        self._waiter.set_result(Response(status, parts[0] if len(parts) == 1 else b"".join(parts)))
+        self._waiter.set_result(ModelResponse(status, parts[0] if len(parts) == 1 else b"".join(parts)))
 
     def _time_out(self) -> None:
         self._fail(CallTimedOut(self._address, "it gave no whole response in time"))

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
 
+from lake.interface.bundle import ModelResponse
 from lake.interface.messages import REQUEST_ID_HEADER
-from proxy.connection import CallFailed, CallTimedOut, Connection, ConnectionStale, Response
+from proxy.connection import CallFailed, CallTimedOut, Connection, ConnectionStale
 
 _MOST_IDLE = 64
+_JSON = "application/json"
 _PORTS = {"http": 80, "https": 443}
 
 Method = Literal["GET", "POST"]
@@ -29,7 +31,7 @@ class Pool:
         self._is_socket = parts.scheme == "unix"
         self._host, self._prefix = ("localhost", "") if self._is_socket else (parts.netloc.rpartition("@")[2], parts.path)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._heads: dict[tuple[Method, str], bytes] = {}
+        self._heads: dict[tuple[Method, str, str], bytes] = {}
         self._idle: list[Connection] = []
         self._closed = False
 
@@ -41,13 +43,14 @@ class Pool:
         request_id: str,
         timeout_s: float,
         headers: Mapping[str, str] | None = None,
-    ) -> Response:
+        media_type: str = _JSON,
+    ) -> ModelResponse:
         """The response to one request. Raises CallTimedOut, CallFailed.
 
         A connection that proves to have been closed while it was idle is no failure: the request is sent again, on one
         that is made for it.
         """
-        head = self._head(method, path, body, request_id, headers)
+        head = self._head(method, path, media_type, request_id, headers) + b"%d\r\n\r\n" % len(body)
         began = time.perf_counter()
         if self._idle:
             try:
@@ -64,7 +67,7 @@ class Pool:
         while self._idle:
             self._idle.pop().close()
 
-    async def _call(self, connection: Connection, head: bytes, body: bytes, timeout_s: float) -> Response:
+    async def _call(self, connection: Connection, head: bytes, body: bytes, timeout_s: float) -> ModelResponse:
         response = await connection.call(head, body, timeout_s)
         if connection.usable and len(self._idle) < _MOST_IDLE and not self._closed:
             self._idle.append(connection)
@@ -92,11 +95,12 @@ class Pool:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def _head(self, method: Method, path: str, body: bytes, request_id: str, headers: Mapping[str, str] | None) -> bytes:
-        """The head of a request; all but its id and length is the same each time, unless it has headers of its own."""
-        head = self._heads.get((method, path))
+    def _head(self, method: Method, path: str, media_type: str, request_id: str, headers: Mapping[str, str] | None) -> bytes:
+        """The head of a request up to its length; all but its id is the same each time, unless it has headers of its own."""
+        head = self._heads.get((method, path, media_type))
         if head is None:
             line = f"{method} {quote(self._prefix.rstrip('/') + path)} HTTP/1.1\r\nhost: {self._host}\r\n"
-            head = self._heads[method, path] = f"{line}content-type: application/json\r\n{REQUEST_ID_HEADER}: ".encode()
+            line += f"content-type: {media_type}\r\n{REQUEST_ID_HEADER}: "
+            head = self._heads[method, path, media_type] = line.encode()
         own = "".join(f"\r\n{name}: {value}" for name, value in headers.items()).encode("latin-1") if headers else b""
-        return b"%b%b%b\r\ncontent-length: %d\r\n\r\n" % (head, request_id.encode(), own, len(body))
+        return b"%b%b%b\r\ncontent-length: " % (head, request_id.encode(), own)

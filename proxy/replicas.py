@@ -7,6 +7,7 @@ import msgspec
 import structlog
 
 from lake.budget import Budget
+from proxy.bundles import Bundles
 from proxy.circuit import Circuit, CircuitState
 from proxy.pool import Pool
 from proxy.resilience import Resilience
@@ -23,11 +24,12 @@ class ReplicaState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replica:
-    """One predictor of an arm: its connections, its circuit, and how many calls it has to answer."""
+    """One predictor of an arm: the way to it, its circuit, and how many calls it has to answer."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.pool = Pool(address)
+        self.bundles = Bundles(self.pool)
         self.circuit = Circuit()
         self.in_flight = 0
 

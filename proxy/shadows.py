@@ -14,6 +14,7 @@ import msgspec
 from lake.decoder import Rows
 from lake.errors import SpoolUnavailable, Unavailable
 from lake.home import now_us
+from lake.interface.bundle import ModelRequest
 from lake.interface.messages import InterfaceName
 from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
@@ -119,7 +120,8 @@ class Shadows:
             return
         parameters = self._watch.state(use_case).parameters
         resilience = msgspec.structs.replace(resilience_of(parameters), attempts=1)
-        inquiry = Inquiry(use_case, mirrored.interface, mirrored.exchange.body, len(mirrored.rows.records), request_id)
+        request = ModelRequest(mirrored.interface, use_case, request_id, mirrored.exchange.body)
+        inquiry = Inquiry(request, len(mirrored.rows.records))
         exchange = _of_the_shadow(mirrored.exchange, arm, parameters.version)
         try:
             answer = await self._upstreams.ask(arm, parameters.arms[arm].upstreams, inquiry, resilience, resilience.timeout_s)

@@ -12,7 +12,8 @@ from http import HTTPStatus
 import msgspec
 
 from lake.interface.answers import read_response
-from lake.interface.messages import InterfaceName, Provenance
+from lake.interface.bundle import ModelRequest
+from lake.interface.messages import Provenance
 from lake.interface.problems import Refused
 from proxy.connection import CallFailed, CallTimedOut
 from proxy.metrics import Metrics
@@ -20,7 +21,6 @@ from proxy.pool import Unreachable
 from proxy.replicas import Replica, Replicas, ReplicaState
 from proxy.resilience import Resilience
 
-_PATHS: dict[InterfaceName, str] = {"predict": "/models/{}/predict", "infer": "/v2/models/{}/infer"}
 _NOBODY = Refused(HTTPStatus.SERVICE_UNAVAILABLE, "The model could not be reached; try again shortly.")
 # The part of the time left that an attempt takes at most while another replica could still be asked.
 _OF_AN_ATTEMPT, _OF_A_PROBE = 0.75, 0.5
@@ -28,14 +28,10 @@ _LEAST_S = 0.001  # with less time left, no other attempt is worth its while
 
 
 class Inquiry(msgspec.Struct, frozen=True, gc=False):
-    """What an arm is asked: a body with so many rows, in the trace that the client named."""
+    """What an arm is asked, and how many rows that has."""
 
-    use_case: str
-    interface: InterfaceName
-    body: bytes
+    request: ModelRequest
     rows: int
-    request_id: str
-    trace_headers: dict[str, str] | None = None
 
 
 class UpstreamAnswer(msgspec.Struct, frozen=True):
@@ -93,7 +89,7 @@ class Upstreams:
         Raises UpstreamFailed: 504 after the timeout, 502 for an answer that cannot be read, 503 when there was none.
         """
         began = now = time.perf_counter()
-        replicas = self._replicas(inquiry.use_case, arm, addresses, resilience)
+        replicas = self._replicas(inquiry.request.name, arm, addresses, resilience)
         replicas.budget.earn(resilience.retry_share, now, resilience.retries_per_s)
         tried: list[Replica] = []
         last: UpstreamAnswer | Exception | None = None
@@ -102,7 +98,7 @@ class Upstreams:
             if replica is None and _is_broken(last):
                 replica = replicas.choose(now)  # the same again: what broke may have been the connection alone
             left_s = timeout_s - (now - began)
-            if replica is None or (tried and (left_s < _LEAST_S or not self._takes_retry(inquiry.use_case, arm, replicas))):
+            if replica is None or (tried and (left_s < _LEAST_S or not self._takes_retry(inquiry.request.name, arm, replicas))):
                 break
             tried.append(replica)
             if replicas.choose(now, tried) is not None:  # one that hangs leaves time for another
@@ -145,13 +141,12 @@ class Upstreams:
 
 async def _attempt(replica: Replica, inquiry: Inquiry, resilience: Resilience, left_s: float) -> UpstreamAnswer | Exception:
     """Ask this replica once: what it answered, or why that is no answer."""
-    path = _PATHS[inquiry.interface].format(inquiry.use_case)
     timeout_s = left_s if resilience.attempt_timeout_s is None else min(left_s, resilience.attempt_timeout_s)
     epoch, failure, healthy = replica.enter(), None, None
     try:
-        response = await replica.pool.call("POST", path, inquiry.body, inquiry.request_id, timeout_s, inquiry.trace_headers)
+        response = await replica.bundles.call(inquiry.request, timeout_s)
         if response.status == HTTPStatus.OK:
-            scores, by = read_response(inquiry.interface, response.body, inquiry.rows)
+            scores, by = read_response(inquiry.request.interface, response.body, inquiry.rows)
             healthy = True
             return UpstreamAnswer(response.status, response.body, scores, by)
         healthy = response.status < HTTPStatus.INTERNAL_SERVER_ERROR or response.status == HTTPStatus.SERVICE_UNAVAILABLE

@@ -26,7 +26,7 @@ from lake.times import Clock, now_utc
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.prediction import Predictor
-from serving.routes import label_routes, model_routes, operation_routes, prediction_routes, responder, why_not_ready
+from serving.routes import bundle_route, label_routes, model_routes, operation_routes, prediction_routes, responder, why_not_ready
 from serving.stand_alone import RowKeeper, StandAlone
 
 DESCRIPTION = """Serves one arm of one use case, and only what a person released there.
@@ -113,6 +113,6 @@ def create_app(
         worker.admin = Litestar(**described(f"operation of {use_case}, {arm}", operation))
         operation = bare_health_routes(lambda: why_not_ready(follower, worker, spool) is None)
     respond = responder(predictor, alone, access)
-    answering = [*prediction_routes(respond), *([] if alone is None else label_routes(alone))]
+    answering = [*prediction_routes(respond), *([bundle_route(predictor, access)] if alone is None else label_routes(alone))]
     routes = [*answering, *model_routes(follower, release), *operation]
     return FastLane(respond, **described(f"{use_case}, {arm}", routes, [following]))

@@ -3,15 +3,18 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import msgspec
 from uuid_utils import uuid7
 
 from lake.decoder import Rows
-from lake.errors import InvalidInput, NotFound, Unavailable
+from lake.errors import InvalidInput, NotFound, TrainServeError, Unavailable
 from lake.interface.answers import GivenAnswer, write_answer
 from lake.interface.bodies import Question
+from lake.interface.bundle import ModelRequest, ModelResponse
 from lake.interface.messages import Encoded, InterfaceName
+from lake.interface.problems import problem_document
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.model import ReleasedModel
@@ -65,3 +68,13 @@ class Predictor:
         answer = write_answer(question.interface, given, rows.client_request_id, rows.outputs, model.schema)
         self._metrics.count(question, model, scored, started)
         return answer
+
+    async def respond(self, request: ModelRequest) -> ModelResponse:
+        """What a request of a bundle gets, as it would alone: the answer, or the problem."""
+        question = Question(interface=request.interface, name=request.name, body=request.body)
+        try:
+            answer = await self.answer(question, request.request_id)
+        except TrainServeError as error:
+            document = problem_document(error)
+            return ModelResponse(document.status, msgspec.json.encode(document))
+        return ModelResponse(HTTPStatus.OK, answer.text + answer.tensors)

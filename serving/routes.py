@@ -1,5 +1,6 @@
 """The predictor's routes: predictions, the model, and operation."""
 
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from lake.copies import LakeStatus, Source
 from lake.errors import Unavailable
 from lake.interface.access import Access
 from lake.interface.bodies import read_question, response
+from lake.interface.bundle import BUNDLE_MEDIA_TYPE, BUNDLE_PATH, NotABundle, encode_bundle, read_requests
 from lake.interface.documentation import answer, problem
 from lake.interface.fast_lane import Respond
 from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata, oip_metadata
@@ -113,6 +115,27 @@ def prediction_routes(respond: Respond) -> list[HTTPRouteHandler]:
         return await respond("infer", name, request, version)
 
     return [predict, infer]
+
+
+def bundle_route(predictor: Predictor, access: Access | None) -> HTTPRouteHandler:
+    """The route by which a proxy sends several requests as one."""
+
+    @post(BUNDLE_PATH, status_code=200, include_in_schema=False)
+    async def bundle(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Answer each request of a bundle for itself."""
+        if access is not None:
+            access.client_id(request, "client")
+        if (found := request.headers.get("content-type", "")) != BUNDLE_MEDIA_TYPE:
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"The content-type is {found[:80]!r}, expected {BUNDLE_MEDIA_TYPE}.")
+        try:
+            requests = read_requests(await request.body())
+        except NotABundle as error:
+            raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
+        responses = [await predictor.respond(one) for one in requests]
+        request.scope["state"]["bundle"] = list(zip(requests, responses, strict=True))
+        return Response(encode_bundle(responses), media_type=BUNDLE_MEDIA_TYPE)
+
+    return bundle
 
 
 def label_routes(alone: StandAlone) -> list[HTTPRouteHandler]:

@@ -6,7 +6,7 @@ A request never waits for it. When more lines wait than the queue takes, or the 
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,12 +17,14 @@ import structlog
 from litestar.datastructures import Headers
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from msgspec.structs import asdict, replace
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily
 
 from lake.home import now_us
+from lake.interface.bundle import ModelRequest, ModelResponse
 from lake.interface.messages import REQUEST_ID_HEADER
-from lake.interface.trace import trace_of
+from lake.interface.trace import trace_id_of, trace_of
 from lake.times import rfc3339
 
 STANDARD_OUTPUT = "-"
@@ -129,21 +131,35 @@ class AccessLogged:
         finally:
             headers, known = Headers.from_scope(scope), scope["state"]
             trace = trace_of(headers)
-            self._log.note(
-                Line(
-                    at_us=now_us(),
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    latency_us=int((time.perf_counter() - started) * 1_000_000),
-                    request_id=known.get("request_id") or headers.get(REQUEST_ID_HEADER),
-                    client_id=known.get("client_id"),
-                    trace_id=None if trace is None else trace.trace_id,
-                )
+            line = Line(
+                at_us=now_us(),
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                latency_us=int((time.perf_counter() - started) * 1_000_000),
+                request_id=known.get("request_id") or headers.get(REQUEST_ID_HEADER),
+                client_id=known.get("client_id"),
+                trace_id=None if trace is None else trace.trace_id,
             )
+            for one in _of_a_bundle(line, known.get("bundle", ())) or [line]:
+                self._log.note(one)
+
+
+def _of_a_bundle(line: Line, bundle: Sequence[tuple[ModelRequest, ModelResponse]]) -> list[Line]:
+    """A line for each request of a bundle, as if it had come alone."""
+    return [
+        replace(
+            line,
+            path=request.path,
+            status=response.status,
+            request_id=request.request_id,
+            trace_id=trace_id_of(request.trace_headers or {}),
+        )
+        for request, response in bundle
+    ]
 
 
 def _encoded(line: Line) -> bytes:
-    members: dict[str, Any] = msgspec.structs.asdict(line)
+    members: dict[str, Any] = asdict(line)
     moment = datetime.fromtimestamp(members.pop("at_us") / 1_000_000, timezone.utc)
     return msgspec.json.encode({"at_utc": rfc3339(moment), **members}) + b"\n"

@@ -5,6 +5,7 @@ trace that was. The Recommendation knows no header of answers, so none is sent.
 """
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 from litestar.datastructures import Headers
@@ -25,15 +26,17 @@ class Trace(msgspec.Struct, frozen=True):
 
 def trace_of(headers: Headers) -> Trace | None:
     """The trace that these headers name; None where they name none, or not as the Recommendation says."""
-    parent = headers.get(PARENT_HEADER)
-    if parent is None or (trace_id := _trace_id(parent)) is None or len(headers.getall(PARENT_HEADER)) > 1:
+    trace_id = trace_id_of(headers)
+    if trace_id is None or len(headers.getall(PARENT_HEADER)) > 1:
         return None
+    parent = headers[PARENT_HEADER]
     state = ",".join(headers.getall(STATE_HEADER, []))
     return Trace(trace_id, {PARENT_HEADER: parent, STATE_HEADER: state} if state else {PARENT_HEADER: parent})
 
 
-def _trace_id(parent: str) -> str | None:
-    found = _PARENT.fullmatch(parent)
+def trace_id_of(headers: Mapping[str, str]) -> str | None:
+    """The trace that the header of the parent names; None where it names none."""
+    found = _PARENT.fullmatch(headers.get(PARENT_HEADER, ""))
     if found is None or (found[1] == "00" and found[3] is not None):
         return None
     return found[2]

@@ -15,8 +15,9 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lake.interface.bundle import ModelResponse as Response
 from proxy import connection
-from proxy.connection import CallFailed, CallTimedOut, Response
+from proxy.connection import CallFailed, CallTimedOut
 from proxy.pool import Pool
 from tests.proxied import NOBODY
 from tests.raw_upstream import Behaviour, Peer, raw_upstream, response

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.budget import Budget
+from lake.interface.bundle import ModelRequest
 from proxy.circuit import Circuit
 from proxy.metrics import Metrics
 from proxy.resilience import Resilience
@@ -34,7 +35,7 @@ class Arm:
         self.upstreams = Upstreams(self.metrics)
 
     async def ask(self, resilience: Resilience = PATIENT) -> UpstreamAnswer:
-        inquiry = Inquiry(USE_CASE, "predict", b"{}", 1, "r-1")
+        inquiry = Inquiry(ModelRequest("predict", USE_CASE, "r-1", b"{}"), rows=1)
         return await self.upstreams.ask("champion", tuple(self.addresses), inquiry, resilience, resilience.timeout_s)
 
     def counted(self, name: str) -> float:
