@@ -56,20 +56,20 @@ def responder(gateway: Gateway, access: Access) -> Respond:
     """What answers requests for predictions."""
 
     async def answer_of(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None) -> Answer:
-        known, client_id = request.scope["state"], None
+        known, headers, client_id = request.scope["state"], request.headers, None
         try:
             known["client_id"] = client_id = access.client_id(request, "client")
-            question = read_question(interface, name, await request.body(), request.headers, version)
+            question = read_question(interface, name, await request.body(), headers, version)
         except Refused as refusal:
             return await gateway.refuse(name, refusal, client_id)
         except RequestEntityTooLarge:
             return await gateway.refuse(name, too_large(request), client_id)
         return await gateway.answer(
             question,
-            routing_key=request.headers.get(ROUTING_KEY_HEADER),
+            routing_key=headers.get(ROUTING_KEY_HEADER),
             client_id=client_id,
-            trace=trace_of(request.headers),
-            prove=PROOF_HEADER in request.headers,
+            trace=trace_of(headers),
+            prove=PROOF_HEADER in headers,
         )
 
     async def respond(

@@ -5,13 +5,16 @@ prediction. The handlers stand in the application as all others do, and are docu
 not know, as one whose path ends with a slash, comes to them, and they ask the same function.
 """
 
+import math
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from litestar import Litestar, MediaType, Request, Response
 from litestar.enums import ScopeType
-from litestar.types import Receive, Scope, Send
+from litestar.exceptions import InternalServerException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import Empty, HTTPReceiveMessage, Receive, Scope, Send
 
 from lake.interface.messages import InterfaceName
 from lake.interface.problems import problem_of
@@ -40,12 +43,36 @@ class FastLane(Litestar):
         predicted, inferred, version = found.groups()
         scope.setdefault("state", {})
         scope["route_handler"] = self.asgi_router.handle_routing(scope["path"], "POST")[1]  # its limit on bodies holds
-        request = Request[Any, Any, Any](scope, receive, send)
+        request = _Request(scope, receive, send)
         try:
             response = await self._respond("predict" if predicted else "infer", predicted or inferred, request, version)
         except Exception as error:  # noqa: BLE001 - the edge of this program, as the framework's own is
             response = problem_of(request, error)
         await _send(response, send)
+
+
+class _Request(Request[Any, Any, Any]):
+    """A request of which the whole body is wanted: it is not read as a stream."""
+
+    async def body(self) -> bytes:
+        """The body. Raises RequestEntityTooLarge, InternalServerException where the client has gone."""
+        if self._body is not Empty:
+            return self._body
+        most = self.route_handler.resolve_request_max_body_size() or math.inf
+        if (self.content_length or 0) > most:
+            raise RequestEntityTooLarge
+        pieces, size, going_on = list[bytes](), 0, True
+        while going_on:
+            message = cast("HTTPReceiveMessage", await self.receive())
+            if message["type"] == "http.disconnect":
+                raise InternalServerException("client disconnected prematurely")
+            pieces.append(message["body"])
+            size += len(message["body"])
+            if size > most:
+                raise RequestEntityTooLarge
+            going_on = message["more_body"]
+        self._body = body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return body
 
 
 def _has_plain_host(scope: Scope) -> bool:
