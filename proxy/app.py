@@ -30,7 +30,7 @@ from proxy.metrics import Metrics
 from proxy.observed import Outcomes
 from proxy.operation import Operation
 from proxy.parameter_routes import parameter_routes
-from proxy.routes import model_routes, operation_routes, prediction_routes, responder
+from proxy.routes import client_routes, model_routes, operation_routes, responder
 from proxy.shadows import Shadows
 from proxy.status import StatusBoard
 from proxy.upstream import Upstreams
@@ -105,5 +105,5 @@ def create_app(
         for_operators = bare_health_routes(lambda: operation.readiness().ready)
     gateway = Gateway(watch, arms, shadows, spool, metrics, outcomes)
     respond = responder(gateway, access)
-    routes = [*prediction_routes(respond, gateway, access), *model_routes(operation, release), *for_operators]
+    routes = [*client_routes(respond, gateway, access), *model_routes(operation, release), *for_operators]
     return FastLane(respond, **described("trainserve proxy", routes, [running]))

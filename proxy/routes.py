@@ -14,7 +14,7 @@ from lake.interface.access import Access
 from lake.interface.bodies import read_question
 from lake.interface.documentation import answer, problem
 from lake.interface.fast_lane import Respond
-from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata
+from lake.interface.inference import OipModelMetadata, OipModelReadiness, ServerMetadata
 from lake.interface.labels import LabelsAccepted
 from lake.interface.logged import Answer
 from lake.interface.messages import (
@@ -22,8 +22,8 @@ from lake.interface.messages import (
     InterfaceName,
     Liveness,
     ModelMetadata,
-    PredictResponse,
 )
+from lake.interface.predictions import prediction_routes
 from lake.interface.problems import Refused, too_large
 from lake.interface.trace import trace_of
 from lake.interface.worker import Worker
@@ -49,6 +49,7 @@ PROBLEMS = {
         504: "The model did not answer in time",
     }.items()
 }
+_OF_RECORDS = "Score JSON records. One routing key (header `trainserve-routing-key`, else the first row's entity) meets one arm."
 ABSENT = {status: PROBLEMS[status] for status in (404, 503)}
 
 
@@ -82,30 +83,9 @@ def responder(gateway: Gateway, access: Access) -> Respond:
     return respond
 
 
-def prediction_routes(respond: Respond, gateway: Gateway, access: Access) -> list[HTTPRouteHandler]:
+def client_routes(respond: Respond, gateway: Gateway, access: Access) -> list[HTTPRouteHandler]:
     """The routes that clients call."""
-
-    @post(
-        "/models/{name:str}/predict",
-        status_code=200,
-        tags=["predict"],
-        responses={200: answer(PredictResponse, "The scores, and who gave them; they are logged"), **PROBLEMS},
-    )
-    async def predict(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Score JSON records. One routing key (header `trainserve-routing-key`, else the first row's entity) meets one arm."""
-        return await respond("predict", name, request, None)
-
-    @post(
-        ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
-        status_code=200,
-        tags=["predict"],
-        responses={200: answer(InferResponse, "The scores, and who gave them; they are logged"), **PROBLEMS},
-    )
-    async def infer(
-        name: FromPath[str], request: Request[Any, Any, Any], version: FromPath[str | None] = None
-    ) -> Response[bytes]:
-        """Score tensors, one for each field, as JSON or as bytes behind it (Open Inference Protocol v2)."""
-        return await respond("infer", name, request, version)
+    predictions = prediction_routes(respond, PROBLEMS, "The scores, and who gave them; they are logged", _OF_RECORDS)
 
     @post(
         "/models/{name:str}/labels",
@@ -119,7 +99,7 @@ def prediction_routes(respond: Respond, gateway: Gateway, access: Access) -> lis
         accepted, receipt = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
         return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt})
 
-    return [predict, infer, labels]
+    return [*predictions, labels]
 
 
 def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:

@@ -17,14 +17,13 @@ from lake.interface.bodies import read_question, response
 from lake.interface.bundle import BUNDLE_MEDIA_TYPE, BUNDLE_PATH, NotABundle, encode_bundle, read_requests
 from lake.interface.documentation import answer, problem
 from lake.interface.fast_lane import Respond
-from lake.interface.inference import InferResponse, OipModelMetadata, OipModelReadiness, ServerMetadata, oip_metadata
+from lake.interface.inference import OipModelMetadata, OipModelReadiness, ServerMetadata, oip_metadata
 from lake.interface.labels import LabelsAccepted
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
     InterfaceName,
     Liveness,
     ModelMetadata,
-    PredictResponse,
 )
 from lake.interface.problems import Refused, too_large
 from lake.interface.worker import Worker
@@ -87,34 +86,6 @@ def responder(predictor: Predictor, alone: StandAlone | None = None, access: Acc
         return response(await predictor.answer(question, request.headers.get(REQUEST_ID_HEADER)))
 
     return respond
-
-
-def prediction_routes(respond: Respond) -> list[HTTPRouteHandler]:
-    """The routes of requests for predictions."""
-
-    @post(
-        "/models/{name:str}/predict",
-        status_code=200,
-        tags=["predict"],
-        responses={200: answer(PredictResponse, "The scores, and who gave them"), **REFUSALS},
-    )
-    async def predict(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Score JSON records."""
-        return await respond("predict", name, request, None)
-
-    @post(
-        ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
-        status_code=200,
-        tags=["predict"],
-        responses={200: answer(InferResponse, "The scores, and who gave them"), **REFUSALS},
-    )
-    async def infer(
-        name: FromPath[str], request: Request[Any, Any, Any], version: FromPath[str | None] = None
-    ) -> Response[bytes]:
-        """Score tensors, one for each field, as JSON or as bytes behind it (Open Inference Protocol v2)."""
-        return await respond("infer", name, request, version)
-
-    return [predict, infer]
 
 
 def bundle_route(predictor: Predictor, access: Access | None) -> HTTPRouteHandler:
