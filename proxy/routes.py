@@ -25,6 +25,7 @@ from lake.interface.messages import (
 )
 from lake.interface.predictions import prediction_routes
 from lake.interface.problems import Refused, too_large
+from lake.interface.reply import Reply
 from lake.interface.trace import trace_of
 from lake.interface.worker import Worker
 from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
@@ -73,12 +74,10 @@ def responder(gateway: Gateway, access: Access) -> Respond:
             prove=PROOF_HEADER in headers,
         )
 
-    async def respond(
-        interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None
-    ) -> Response[bytes]:
+    async def respond(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None) -> Reply:
         given = await answer_of(interface, name, request, version)
         request.scope["state"]["request_id"] = given.request_id
-        return given.response()
+        return given.reply()
 
     return respond
 

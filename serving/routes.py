@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from lake.copies import LakeStatus, Source
 from lake.errors import Unavailable
 from lake.interface.access import Access
-from lake.interface.bodies import read_question, response
+from lake.interface.bodies import read_question, reply
 from lake.interface.bundle import BUNDLE_MEDIA_TYPE, BUNDLE_PATH, NotABundle, encode_bundle, read_requests
 from lake.interface.documentation import answer, problem
 from lake.interface.fast_lane import Respond
@@ -26,6 +26,7 @@ from lake.interface.messages import (
     ModelMetadata,
 )
 from lake.interface.problems import Refused, too_large
+from lake.interface.reply import Reply
 from lake.interface.worker import Worker
 from lake.log.group_commit import GroupCommit
 from serving.follower import Follower
@@ -65,9 +66,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 def responder(predictor: Predictor, alone: StandAlone | None = None, access: Access | None = None) -> Respond:
     """What answers requests: `alone` logs them; without it they are for known keys only where `access` asks."""
 
-    async def respond(
-        interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None
-    ) -> Response[bytes]:
+    async def respond(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None) -> Reply:
         client_id = None
         try:
             if alone is not None:
@@ -83,7 +82,7 @@ def responder(predictor: Predictor, alone: StandAlone | None = None, access: Acc
             return await alone.refuse(interface, name, refusal, request, client_id)
         if alone is not None:
             return await alone.respond(question, request, client_id)
-        return response(await predictor.answer(question, request.headers.get(REQUEST_ID_HEADER)))
+        return reply(await predictor.answer(question, request.headers.get(REQUEST_ID_HEADER)))
 
     return respond
 

@@ -15,6 +15,7 @@ from lake.interface.labels import LabelsAccepted, label_records
 from lake.interface.logged import AnswerLog
 from lake.interface.messages import REQUEST_ID_HEADER, InterfaceName
 from lake.interface.problems import Refused
+from lake.interface.reply import Reply
 from lake.interface.strangers import Strangers
 from lake.interface.trace import trace_of
 from lake.log.exchange import STAND_ALONE, Exchange
@@ -73,7 +74,7 @@ class StandAlone:
             why = "This predictor stands alone and keeps the log itself: behind a proxy it would be logged twice."
             raise Refused(HTTPStatus.MISDIRECTED_REQUEST, f"{why} Start it without --stand-alone, or ask it directly.")
 
-    async def respond(self, question: Question, request: Request[Any, Any, Any], client_id: str | None) -> Response[bytes]:
+    async def respond(self, question: Question, request: Request[Any, Any, Any], client_id: str | None) -> Reply:
         """The logged answer. Raises NotFound for a model that is not here, SpoolUnavailable."""
         exchange = self._exchange(question.name, question.body, client_id, request)
         exchange.redactor = self._keeper.newest
@@ -85,7 +86,7 @@ class StandAlone:
 
     async def refuse(
         self, interface: InterfaceName, name: str, error: Refused, request: Request[Any, Any, Any], client_id: str | None
-    ) -> Response[bytes]:
+    ) -> Reply:
         """The problem that answers a request for predictions which was refused before it was read; a row as well.
 
         Raises the error itself where there is no row: for a proxy, which has one of its own, for a model that is not here, and
@@ -100,7 +101,7 @@ class StandAlone:
             raise error
         exchange = self._exchange(name, b"", error.client_id if isinstance(error, NoRole) else client_id, request)
         try:
-            return (await self._log.refused(exchange, error, None, prove=False)).response()
+            return (await self._log.refused(exchange, error, None, prove=False)).reply()
         except SpoolUnavailable:
             self._metrics.unlogged[interface].inc()
             raise
@@ -135,7 +136,7 @@ class StandAlone:
             exchange.trace_id = trace.trace_id
         return exchange
 
-    async def _logged(self, exchange: Exchange, question: Question, *, prove: bool) -> Response[bytes]:
+    async def _logged(self, exchange: Exchange, question: Question, *, prove: bool) -> Reply:
         course = Course()
         try:
             body = await self._predictor.answer(question, exchange.request_id, course)
@@ -144,10 +145,10 @@ class StandAlone:
                 self._metrics.count_not_logged(HTTPStatus.NOT_FOUND)
                 raise
             _tell(exchange, course)
-            return (await self._log.refused(exchange, error, course.rows, prove=prove)).response()
+            return (await self._log.refused(exchange, error, course.rows, prove=prove)).reply()
         _tell(exchange, course)
         exchange.outcome = "answered"
-        return (await self._log.answered(exchange, body, course.rows, course.scores, prove=prove)).response()
+        return (await self._log.answered(exchange, body, course.rows, course.scores, prove=prove)).reply()
 
 
 def _tell(exchange: Exchange, course: Course) -> None:

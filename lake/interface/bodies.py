@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 import msgspec
-from litestar import MediaType, Response
 
 from lake.decoder import Decoder, Rows
 from lake.interface.messages import Encoded, InterfaceName
 from lake.interface.problems import Refused
+from lake.interface.reply import JSON, Reply
 from lake.protocol import JSON_LENGTH_HEADER
 
-_JSON = ("application/json", "")
+_JSON = (JSON, "")
 BYTES = "application/octet-stream"
 
 
@@ -57,9 +58,8 @@ def check_media_type(headers: Mapping[str, str], *, binary: bool = False) -> Non
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"The content-encoding is {encoding[:80]!r}, expected none.")
 
 
-def response(answer: Encoded, headers: Mapping[str, str] | None = None) -> Response[bytes]:
-    """An answer as a response: JSON, or JSON with tensors behind it, as a header then says."""
+def reply(answer: Encoded, headers: Mapping[str, str] = MappingProxyType({})) -> Reply:
+    """An answer as a reply: JSON, or JSON with tensors behind it, as a header then says."""
     if not answer.tensors:
-        return Response(answer.text, media_type=MediaType.JSON, headers=headers)
-    headers = {**(headers or {}), JSON_LENGTH_HEADER: str(len(answer.text))}
-    return Response(answer.text + answer.tensors, media_type=BYTES, headers=headers)
+        return Reply(answer.text, headers)
+    return Reply(answer.text + answer.tensors, {**headers, JSON_LENGTH_HEADER: str(len(answer.text))}, BYTES)

@@ -8,9 +8,11 @@ not know, as one whose path ends with a slash, comes to them, and they ask the s
 import math
 import re
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, cast
 
-from litestar import Litestar, MediaType, Request, Response
+from litestar import Litestar, Request
+from litestar.datastructures import Headers
 from litestar.enums import ScopeType
 from litestar.exceptions import InternalServerException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
@@ -18,9 +20,10 @@ from litestar.types import Empty, HTTPReceiveMessage, Receive, Scope, Send
 
 from lake.interface.messages import InterfaceName
 from lake.interface.problems import problem_of
+from lake.interface.reply import JSON, Reply
 
 # The interface, the name of the model, the request, and which version of the model is asked.
-Respond = Callable[[InterfaceName, str, Request[Any, Any, Any], str | None], Awaitable[Response[bytes]]]
+Respond = Callable[[InterfaceName, str, Request[Any, Any, Any], str | None], Awaitable[Reply]]
 
 _PREDICTION = re.compile(r"/models/([^/]+)/predict|/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _PLAIN_HOST = re.compile(rb"[A-Za-z0-9.:-]*")
@@ -45,14 +48,20 @@ class FastLane(Litestar):
         scope["route_handler"] = self.asgi_router.handle_routing(scope["path"], "POST")[1]  # its limit on bodies holds
         request = _Request(scope, receive, send)
         try:
-            response = await self._respond("predict" if predicted else "infer", predicted or inferred, request, version)
+            reply = await self._respond("predict" if predicted else "infer", predicted or inferred, request, version)
         except Exception as error:  # noqa: BLE001 - the edge of this program, as the framework's own is
-            response = problem_of(request, error)
-        await _send(response, send)
+            problem = problem_of(request, error)
+            reply = Reply(problem.content, problem.headers, problem.media_type or JSON, problem.status_code or 500)
+        await _send(reply, send)
 
 
 class _Request(Request[Any, Any, Any]):
-    """A request of which the whole body is wanted: it is not read as a stream."""
+    """A request whose headers are asked for often, and whose body is wanted as a whole: it is not read as a stream."""
+
+    @cached_property
+    def headers(self) -> Headers:
+        """The headers."""
+        return Headers.from_scope(self.scope)
 
     async def body(self) -> bytes:
         """The body. Raises RequestEntityTooLarge, InternalServerException where the client has gone."""
@@ -81,9 +90,8 @@ def _has_plain_host(scope: Scope) -> bool:
     return _PLAIN_HOST.fullmatch(host) is not None
 
 
-async def _send(response: Response[bytes], send: Send) -> None:
-    headers = {**response.headers, "content-type": response.media_type or MediaType.JSON}
-    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    encoded.append((b"content-length", b"%d" % len(response.content)))
-    await send({"type": "http.response.start", "status": response.status_code or 200, "headers": encoded})
-    await send({"type": "http.response.body", "body": response.content, "more_body": False})
+async def _send(reply: Reply, send: Send) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    headers += [(b"content-type", reply.media_type.encode("latin-1")), (b"content-length", b"%d" % len(reply.content))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.content, "more_body": False})

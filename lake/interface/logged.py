@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
 import msgspec
-from litestar import Response
 
 from lake.decoder import Rows
-from lake.interface.bodies import response
+from lake.interface.bodies import reply
 from lake.interface.messages import REQUEST_ID_HEADER, Encoded
 from lake.interface.problems import MEDIA_TYPE, problem_document
+from lake.interface.reply import Reply
 from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
 from lake.log.receipts import RECEIPT_HEADER, with_proof
@@ -24,16 +24,16 @@ class Answer(msgspec.Struct, frozen=True):
     receipt: str
     retry_after_s: int | None = None
 
-    def response(self) -> Response[bytes]:
+    def reply(self) -> Reply:
         """The answer with its id and its receipt as headers."""
         headers = {REQUEST_ID_HEADER: self.request_id, RECEIPT_HEADER: self.receipt}
         if self.status == HTTPStatus.OK:
-            return response(self.body, headers)
+            return reply(self.body, headers)
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = "Bearer"
         if self.retry_after_s is not None:
             headers["retry-after"] = str(self.retry_after_s)
-        return Response(self.body.text, status_code=self.status, media_type=MEDIA_TYPE, headers=headers)
+        return Reply(self.body.text, headers, MEDIA_TYPE, self.status)
 
 
 class AnswerLog:

@@ -30,7 +30,7 @@ def prediction_routes(
         responses={200: answer(PredictResponse, answered), **refusals},
     )
     async def predict(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
-        return await respond("predict", name, request, None)
+        return (await respond("predict", name, request, None)).response()
 
     @post(
         ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
@@ -42,6 +42,6 @@ def prediction_routes(
         name: FromPath[str], request: Request[Any, Any, Any], version: FromPath[str | None] = None
     ) -> Response[bytes]:
         """Score tensors, one for each field, as JSON or as bytes behind it (Open Inference Protocol v2)."""
-        return await respond("infer", name, request, version)
+        return (await respond("infer", name, request, version)).response()
 
     return [predict, infer]
