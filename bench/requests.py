@@ -26,7 +26,8 @@ from trainserve_assets.use_case import EngineChoice
 
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = (32, 1)
-ECHO, PREDICTOR, ALONE, PROXY = "echo", "predictor", "predictor, own log", "proxy + predictor + log"
+ECHO, PREDICTOR, ALONE = "echo", "predictor", "predictor, own log"
+PROXY, TWO_WORKERS = "proxy + predictor + log", "proxy of two workers + predictor + log"
 REFERENCES = {"predictor": (ECHO, FASTAPI, FASTAPI_OURS, MLFLOW), "proxy": (ECHO, FASTAPI, FASTAPI_OURS, BENTOML, MLFLOW)}
 PREDICT = f"/models/{USE_CASE}/predict"
 
@@ -47,7 +48,7 @@ def measure_predictor(folder: Path, rounds: int, seconds: float, say: Say) -> Re
 def measure_proxy(folder: Path, rounds: int, seconds: float, say: Say) -> Report:
     """The whole way of a request, with the durable log, on all cores."""
     flights = Flights(folder, say)
-    cases = [flights.echo(), flights.proxy(), *flights.peers(REFERENCES["proxy"], seconds)]
+    cases = [flights.echo(), flights.proxy(), flights.proxy(workers=2), *flights.peers(REFERENCES["proxy"], seconds)]
     setup = f"one flight a request, nothing pinned, {rounds} interleaved rounds of {seconds:g} s, medians"
     return report("proxy", setup, figures(_rounds(cases, folder, rounds, seconds, None, say), REFERENCES["proxy"]))
 
@@ -96,15 +97,20 @@ class Flights:
             name=ALONE if alone else PREDICTOR, specs=(spec,), url=f"http://127.0.0.1:{self._ports[1]}{PREDICT}", body=self.body
         )
 
-    def proxy(self) -> Case:
+    def proxy(self, workers: int = 1) -> Case:
         """Proxy, predictor and shipper."""
         upstream, port = self._ports[1:3]
+        variables = {
+            "PROXY_UPSTREAMS": f"{USE_CASE}/champion=http://127.0.0.1:{upstream}",
+            "TRAINSERVE_WORKERS": str(workers),
+        }
         specs = (
             server(self.home, "predictor", upstream, (), "predictor", USE_CASE),
-            server(self.home, "proxy", port, (), "proxy", PROXY_UPSTREAMS=f"{USE_CASE}/champion=http://127.0.0.1:{upstream}"),
+            server(self.home, "proxy", port, (), "proxy", **variables),
             ProcessSpec(name="shipper", command=trainserve_command("shipper"), environment=self.home.environment()),
         )
-        return Case(name=PROXY, specs=specs, url=f"http://127.0.0.1:{port}{PREDICT}", body=self.body)
+        name = PROXY if workers == 1 else TWO_WORKERS
+        return Case(name=name, specs=specs, url=f"http://127.0.0.1:{port}{PREDICT}", body=self.body)
 
     def peers(self, names: Sequence[str], seconds: float, prefix: tuple[str, ...] = ()) -> list[Case]:
         """The peers of these names; in a quick run those alone that are installed."""
