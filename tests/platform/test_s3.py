@@ -21,6 +21,7 @@ from lake.tables import FEEDBACK, LABELS, PREDICTIONS, WINDOWS
 from serving.app import create_app
 from tests.drops import audited, by_request, delivered, labels, said
 from tests.parcel_training import Platform, failures
+from tests.ports import free_port
 from tests.proxied import parameters, proxied
 from tests.s3 import Bucket, bucket_of
 from tests.scenario import USE_CASE, records_body
@@ -173,7 +174,7 @@ def test_a_proxy_starts_and_answers_while_the_store_is_away(afar: Home, bucket: 
             assert "error sending request" in client.get("/health/ready").json()["alarms"][USE_CASE]
 
 
-@pytest.mark.parametrize("program", [("shipper",), ("proxy",), ("up",), ("demo",)])
+@pytest.mark.parametrize("program", [("shipper",), ("proxy", "--port", str(free_port())), ("up",), ("demo",)])
 def test_a_program_that_writes_does_not_start_on_a_store_that_overwrites(home: Home, program: tuple[str, ...]) -> None:
     with bucket_of("overwrites") as bucket, pytest.MonkeyPatch.context() as patch:
         for name, value in {
