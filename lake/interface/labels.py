@@ -9,6 +9,7 @@ from lake.errors import InvalidInput, Problem
 from lake.home import now_us
 from lake.log.labels import Label, LabelReader
 from lake.log.records import encode_record
+from lake.repetition import find_repeated
 
 MAXIMUM_LABELS = 10_000
 _PLACE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
@@ -43,6 +44,8 @@ _single = msgspec.json.Decoder(Label)
 def label_records(body: bytes, reader: LabelReader, client_id: str | None) -> list[bytes]:
     """The labels of a request, encoded for the spool. Raises InvalidInput with every problem."""
     labels = _decoded(body)
+    if repeated := find_repeated(body, msgspec.json.decode(body)):
+        raise InvalidInput(repeated)
     problems = [problem for path, label in labels.items() for problem in reader.problems(path, label)]
     if problems:
         raise InvalidInput(problems)

@@ -1,6 +1,7 @@
 """The rows of a drop as labels: those that hold, and those that do not, with every reason."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import polars as pl
 
 from lake.errors import Problem
 from lake.log.drops import AGAIN, CONTRADICTED, MEMBERS, ROW
-from lake.log.labels import Label, LabelReader
+from lake.log.labels import KEPT_TIMES, Label, LabelReader
 
 _LONGEST_SHOWN = 80
 _OTHERWISE = Problem(
@@ -16,6 +17,8 @@ _OTHERWISE = Problem(
     found="another one in a row of this drop with the same name and observed_at",
     expected="one; a correction has an observed_at of its own",
 )
+_TIMES = ("event_time", "observed_at")
+_FIRST, _LAST = datetime.min.replace(tzinfo=timezone.utc), datetime.max.replace(tzinfo=timezone.utc)
 _TYPES = {field.name: field.type for field in msgspec.structs.fields(Label)}
 
 
@@ -48,13 +51,18 @@ def sifted(batch: pl.DataFrame, reader: LabelReader) -> SiftedRows:
     rows = batch.filter(~repeated)
     labels: list[Label] = []
     rejected: list[RejectedRow] = []
-    members = rows.select(MEMBERS).iter_rows(named=True)
-    for number, contradicted, content in zip(rows[ROW], rows[CONTRADICTED], members, strict=True):
+    kept = pl.col(_TIMES).is_between(_FIRST, _LAST)
+    beyond = rows.select(~kept).iter_rows(named=True)
+    members = rows.with_columns(pl.when(kept).then(pl.col(_TIMES))).select(MEMBERS).iter_rows(named=True)
+    for number, contradicted, lost, content in zip(rows[ROW], rows[CONTRADICTED], beyond, members, strict=True):
         try:
             label = msgspec.convert(content, Label)
             problems = list(reader.problems("", label, "the row"))
         except msgspec.ValidationError:
             problems = list(_member_problems(content, reader))
+        if any(lost.values()):  # Python has no such time, so the row was read without it
+            problems = [one for one in problems if not lost.get(one.path)]
+            problems += [Problem(path=name, found="a time beyond", expected=KEPT_TIMES) for name in _TIMES if lost[name]]
         if contradicted:
             problems.append(_OTHERWISE)
         if problems:

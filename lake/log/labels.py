@@ -9,10 +9,13 @@ import msgspec
 
 from lake.decoder import epoch_us
 from lake.errors import Problem
-from lake.input_schema import InputSchema
+from lake.explanation import is_kept, shown
+from lake.input_schema import INT64_MAXIMUM, InputSchema
 from lake.log.entity import EntityReader
 from lake.log.privacy import Redactor
 from lake.log.records import LabelRecord
+
+KEPT_TIMES = "a time that UTC has a year for, from 1 to 9999"
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,7 +27,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     label: float | str
     request_id: Annotated[str, msgspec.Meta(max_length=64)] | None = None
-    row: Annotated[int, msgspec.Meta(ge=0)] = 0
+    row: Annotated[int, msgspec.Meta(ge=0, le=INT64_MAXIMUM)] = 0
     entity: dict[str, Any] | None = None
     event_time: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     observed_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
@@ -51,6 +54,9 @@ class LabelReader:
                 yield Problem(path=f"{below}entity", found="an entity", expected=expected)
             elif label.event_time is None:
                 yield Problem(path=f"{below}event_time", found="nothing", expected="the time of the entity's event")
+        for member, time in (("event_time", label.event_time), ("observed_at", label.observed_at)):
+            if not is_kept(time):
+                yield Problem(path=f"{below}{member}", found=shown(time), expected=KEPT_TIMES)
         if not _fits(label.label, self._schema):
             yield Problem(path=f"{below}label", found=repr(label.label), expected=_expected(self._schema))
 

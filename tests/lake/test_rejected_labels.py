@@ -7,6 +7,7 @@ import pytest
 
 from lake.home import Home
 from lake.log.delivery import drop_folder
+from lake.log.labels import KEPT_TIMES
 from tests.drops import OBSERVED, by_request, delivered, deliverer, drops, labels, put, rejected, request, said
 from tests.scenario import USE_CASE, parcel_schema, private_schema
 
@@ -50,6 +51,21 @@ def test_a_row_that_is_no_label_is_kept_with_every_reason_and_stops_no_other(
     assert labels(home) == said(1)
     [row] = rejected(home).iter_rows(named=True)
     assert (row["drop"], row["row"], row["problems"]) == ("july.parquet", 0, problems)
+
+
+@pytest.mark.parametrize("member", ["event_time", "observed_at"])
+@pytest.mark.parametrize("moment_us", [-62_135_596_800_000_001, 253_402_300_800_000_000, 2**63 - 1, -(2**63) + 1])
+def test_a_time_of_no_year_that_utc_has_rejects_its_row_alone(home: Home, member: str, moment_us: int) -> None:
+    named = pl.Series([{"parcel_id": "P-1"}, {"parcel_id": "P-2"}])
+    times = pl.Series([OBSERVED, OBSERVED], dtype=pl.Datetime("us", "UTC"))
+    wrong = pl.Series([moment_us, None]).cast(pl.Datetime("us", "UTC")).fill_null(OBSERVED)
+    put(home, pl.DataFrame({"entity": named, "label": [1.0, 0.0], "event_time": times, "observed_at": times, member: wrong}))
+
+    [one] = delivered(home)
+
+    assert (one.rows, one.accepted, one.rejected) == (2, 1, 1)
+    [row] = rejected(home).iter_rows(named=True)
+    assert (row["row"], row["problems"]) == (0, f"{member}: found a time beyond, expected {KEPT_TIMES}")
 
 
 def test_rows_that_contradict_each_other_are_rejected_for_a_drop_has_no_order(home: Home) -> None:
