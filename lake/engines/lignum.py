@@ -9,12 +9,10 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from lake.columns import Columns
 from lake.engines import Row, Untranslatable, catboost, sklearn
 from lake.engines.boosted_trees import MISSING_CODE, lightgbm_text
-from lake.engines.links import Link, identity, link, softmax
+from lake.engines.links import Link, identity, link, softmax_by_class
 from lake.engines.matrix import Matrix, matrix_of
 
 if TYPE_CHECKING:
@@ -132,6 +130,6 @@ def _link(manifest: "Manifest") -> Link:
         case "binary":
             return link("logistic")
         case "multiclass":
-            return lambda sums: softmax(np.asfortranarray(sums)).tolist()
+            return lambda sums: softmax_by_class(sums).tolist()
         case "regression":
             return identity

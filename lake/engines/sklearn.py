@@ -102,8 +102,18 @@ class SklearnEngine:
     def _scores(self, matrix: Matrix) -> list[list[float]]:
         if self._task == "regression":
             return self._model.predict(matrix).reshape(-1, 1).tolist()  # type: ignore[no-any-return]
-        probabilities = self._model.predict_proba(matrix)
+        probabilities = self._probabilities(matrix)
         return (probabilities[:, 1:] if self._task == "binary" else probabilities).tolist()  # type: ignore[no-any-return]
+
+    def _probabilities(self, matrix: Matrix) -> Any:
+        """What the model says of each row, which is the same alone as among others.
+
+        Boosting adds up the classes of one row in another order than those of many, which lie in columns: with eight classes
+        or more that is another last bit. So a row that comes alone is asked twice.
+        """
+        if len(matrix) == 1 and self._task == "multiclass" and is_boosted(self._model):
+            return self._model.predict_proba(matrix.repeat(2, axis=0))[:1]
+        return self._model.predict_proba(matrix)
 
     def borders(self) -> Borders:
         """See `ReferenceEngine.borders`."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 import pytest
 
@@ -51,6 +52,23 @@ def test_trees_are_answered_by_lignum_and_linear_models_by_linear(trainer: Train
     loaded = made.package.load()
     assert loaded.instead is None
     assert differing(loaded.engine, learnt.features, rows, trained.predict(rows)) == 0
+
+
+@pytest.mark.parametrize("classes", [8, 9, 17, 40])
+@pytest.mark.parametrize("trainer", ["catboost", "hist_gradient_boosting", "logistic_regression"])
+def test_with_many_classes_too_a_row_alone_gets_the_answer_that_it_gets_in_a_batch(trainer: Trainer, classes: int) -> None:
+    learnt = lesson("regression")
+    limits = np.quantile(learnt.labels, np.linspace(0, 1, classes + 1)[1:-1])
+    learnt = msgspec.structs.replace(learnt, task="multiclass", labels=np.digitize(learnt.labels, limits).astype(float))
+    trained = train(trainer, learnt, SMALL[trainer], seed=1)
+    made = sealed(learnt, trained)
+    assert made.package.manifest.engine == ("lignum" if trainer in TREES else "linear")
+    rows = [*learnt.rows[:60], *EDGES]
+    expected = trained.predict(rows)
+    for engine in (made.package.as_named(), made.package.reference()):
+        assert engine.scores(rows) == expected
+        assert [engine.scores([row])[0] for row in rows] == expected
+        assert [scores for row in range(0, len(rows), 2) for scores in engine.scores(rows[row : row + 2])] == expected
 
 
 def test_edges_are_nulls_unseen_categories_and_both_sides_of_every_border() -> None:
