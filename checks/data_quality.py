@@ -37,11 +37,24 @@ class Rule(NamedTuple):
 def judge_examples(examples: pl.LazyFrame, schema: InputSchema, key: Sequence[str]) -> dict[str, list[Verdict]]:
     """The verdicts on each claim about labelled examples; `key` are the columns that name an example."""
     rules = list(_rules(schema, key))
-    columns = [rule.measured.cast(pl.Float64).alias(rule.expected.measurement) for rule in rules]
-    measured = examples.select(pl.len().alias("rows"), *columns).collect().row(0, named=True)
-    rows = measured.pop("rows")
+    measured, rows = _measured(examples, rules)
     verdicts = expect(measured, [rule.expected for rule in rules], rows)
     return {claim: [verdict for rule, verdict in zip(rules, verdicts, strict=True) if rule.claim == claim] for claim in CLAIMS}
+
+
+def shortcomings(examples: pl.LazyFrame, schema: InputSchema, key: Sequence[str]) -> list[str]:
+    """What of labelled examples does not hold, in the words of the verdicts; for who is to use them, and loads no pandas."""
+    rules = list(_rules(schema, key))
+    measured, _ = _measured(examples, rules)
+    found = [(rule.expected, measured[rule.expected.measurement]) for rule in rules]
+    return [expected.reason(observed) for expected, observed in found if not expected.holds(observed)]
+
+
+def _measured(examples: pl.LazyFrame, rules: Sequence[Rule]) -> tuple[dict[str, float | None], int]:
+    """What each rule measures, by its name, and over how many rows."""
+    columns = [rule.measured.cast(pl.Float64).alias(rule.expected.measurement) for rule in rules]
+    measured = examples.select(pl.len().alias("rows"), *columns).collect().row(0, named=True)
+    return measured, measured.pop("rows")
 
 
 def _rules(schema: InputSchema, key: Sequence[str]) -> Iterator[Rule]:

@@ -4,6 +4,7 @@ Polars has aggregated the rows before: what is checked here is one row of measur
 costs the same. The context lives in memory, sends nothing and writes no Data Docs.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,17 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.minimum is None and self.maximum is None:
             raise SettingError(f"the expectation on {self.measurement!r}", "without a limit", "a minimum, a maximum or both")
+
+    def holds(self, observed: float | None) -> bool:
+        """Whether a measurement is so; one that is None, or no number, is not."""
+        least = -math.inf if self.minimum is None else self.minimum
+        greatest = math.inf if self.maximum is None else self.maximum
+        return observed is not None and least <= observed <= greatest
+
+    def reason(self, observed: float | None) -> str:
+        """In words, what was measured and what it must be."""
+        shown = "not measured" if observed is None else f"{observed:,g}"
+        return f"{self.measurement}: is {shown}, expected {self}"
 
     def __str__(self) -> str:
         if self.minimum == self.maximum:
@@ -60,10 +72,8 @@ def expect(measurements: Mapping[str, float | None], expected: Sequence[Expected
 
 
 def _verdict(expected: Expected, observed: float | None, rows: int, *, passed: bool) -> Verdict:
-    shown = "not measured" if observed is None else f"{observed:,g}"
     limit = expected.maximum if expected.minimum is None else expected.minimum
-    reason = f"{expected.measurement}: is {shown}, expected {expected}"
-    return Verdict(passed=passed, reason=reason, observed=observed, limit=limit, rows=rows)
+    return Verdict(passed=passed, reason=expected.reason(observed), observed=observed, limit=limit, rows=rows)
 
 
 def _context() -> Any:

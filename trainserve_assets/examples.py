@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from checks.data_quality import shortcomings
 from lake.delta import Table
-from lake.errors import SchemaMismatch, SettingError
+from lake.errors import SchemaMismatch, SettingError, VerificationError
 from lake.input_schema import InputSchema
 from lake.log.privacy import Privacy
 from lake.tables import TIME, conform, dataset_schema, dtype_of, label_dtype
@@ -75,6 +76,20 @@ def split_of(time: pl.Expr, split: Split) -> pl.Expr:
 def read_examples(table: Table, use_case: UseCase, version: int, split: str) -> pl.DataFrame:
     """The rows of one split of one version of the dataset, in one order however its files lie."""
     return table.scan(version).filter(split=split).sort(example_key(use_case.input_schema), nulls_last=True).collect()
+
+
+def held_version(table: Table, use_case: UseCase) -> int:
+    """The newest version of the dataset, to learn from and to judge by.
+
+    A failed check of the dataset stops its own run alone, and this what is launched later. Raises NotFound, and
+    VerificationError naming all that does not hold.
+    """
+    version = table.open().version()
+    schema = use_case.input_schema.kept(use_case.used)
+    if broken := shortcomings(table.scan(version), schema, example_key(schema)):
+        expected = f"rows that pass its checks: mend the source, and materialize {use_case.name}/dataset"
+        raise VerificationError(f"version {version} of {use_case.name}/dataset", "; ".join(broken), expected)
+    return version
 
 
 def rows_of(frame: pl.DataFrame, features: tuple[str, ...]) -> list[tuple[Any, ...]]:

@@ -15,7 +15,7 @@ from lake.engines import Row, translations
 from lake.errors import NotFound, SettingError, VerificationError
 from lake.input_schema import Task
 from lake.package import Manifest, Package, open_package, pack, put_package
-from trainserve_assets.examples import example_key, read_examples, rows_of
+from trainserve_assets.examples import example_key, held_version, read_examples, rows_of
 from trainserve_assets.parity import UNSEEN, differing, edge_rows
 from trainserve_assets.revision import source_revision
 from trainserve_assets.trainers import MOST_CATEGORIES, Lesson, Trained, train
@@ -60,11 +60,8 @@ def train_candidate(store: DocumentStore, dataset: Table, use_case: UseCase, can
     Before sealing, the saved and loaded model must repeat the trained one's answers to the bit, over the whole
     holdout and the edge rows. Raises NotFound, SettingError, VerificationError.
     """
-    dataset_version = dataset.open().version()
+    dataset_version = held_version(dataset, use_case)
     rows = {split: read_examples(dataset, use_case, dataset_version, split) for split in ("train", "holdout")}
-    for split, frame in rows.items():
-        if frame.is_empty():
-            raise SettingError(f"split of {use_case.name!r}", f"no row in {split}", "rows in train and in holdout")
     lesson = lesson_of(use_case, rows["train"])
     trained = train(candidate.trainer, lesson, candidate.parameters, candidate.seed)
     manifest = Manifest(

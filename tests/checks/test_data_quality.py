@@ -5,7 +5,7 @@ import re
 import polars as pl
 import pytest
 
-from checks.data_quality import CLAIMS, EXAMPLES, FIELDS, LABELS, SPLITS, judge_examples
+from checks.data_quality import CLAIMS, EXAMPLES, FIELDS, LABELS, SPLITS, judge_examples, shortcomings
 from checks.expectations import Expected, expect
 from lake.errors import SettingError
 from lake.input_schema import InputSchema
@@ -24,6 +24,8 @@ def failed(rows: pl.DataFrame, schema: InputSchema | None = None) -> dict[str, l
     assert set(verdicts) == set(CLAIMS)
     assert all(verdicts.values())
     found = {claim: [one.reason for one in parts if not one.passed] for claim, parts in verdicts.items()}
+    # Whoever uses the rows finds the same, without Great Expectations.
+    assert sorted(shortcomings(rows.lazy(), schema, example_key(schema))) == sorted(sum(found.values(), []))
     return {claim: reasons for claim, reasons in found.items() if reasons}
 
 

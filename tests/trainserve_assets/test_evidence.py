@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from lake.errors import NotFound, SettingError
+from lake.errors import NotFound, SettingError, VerificationError
 from lake.evaluation import Evaluation, read_evaluation
 from lake.home import Home
 from lake.package import open_package
@@ -132,7 +132,7 @@ def test_a_holdout_that_the_dataset_does_not_reach_is_named(platform: Platform) 
     table = changed.lake.table(changed.use_case.name, DATASET)
     rows = table.scan().filter(split="train").collect()
     table.replace(rows, "only training")
-    with pytest.raises(SettingError, match="no row in holdout"):
+    with pytest.raises(VerificationError, match="found rows in holdout: is 0, expected at least 100"):
         judge(changed.lake, changed.use_case)
 
 

@@ -4,13 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+import msgspec
 import polars as pl
 import pytest
 
 from lake.home import Home
+from lake.input_schema import Field, find_input_schema
 from lake.package import open_package
 from lake.tables import DATASET
 from tests.parcel_training import TRAINING, Platform, failures, parcel_history, parcel_use_case
+from tests.scenario import USE_CASE, parcel_schema
 from trainserve_assets.training import read_note
 
 
@@ -79,10 +82,36 @@ def test_bad_data_fails_its_check_and_nothing_is_trained_on_it(
     home: Home, instance: dg.DagsterInstance, source: str, claim: str, words: str
 ) -> None:
     use_case: Any = parcel_use_case(source=f"{__name__}:{source}")
-    result = Platform(home, instance, use_case).run(TRAINING)
+    platform = Platform(home, instance, use_case)
+    result = platform.run(TRAINING)
 
     assert not result.success
     checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
     assert [name for name, check in checks.items() if not check.passed] == [claim]
     assert words in str(checks[claim].description)
     assert [event.step_key for event in result.get_step_success_events() if "candidate" in str(event.step_key)] == []
+
+    for name in TRAINING[1:]:
+        later = platform.run([name])
+        assert not later.success
+        assert "does not verify: found" in failures(later)
+        assert words in failures(later)
+        assert "materialize late_parcel/dataset" in failures(later)
+
+
+def test_a_first_input_schema_that_the_rows_do_not_hold_to_can_still_be_mended(empty: Platform) -> None:
+    """Once it is published it may but grow."""
+    wrong = parcel_schema(fields=(*parcel_schema().fields, Field(name="distance", type="integer")))
+    too_narrow = parcel_schema(fields=tuple(narrow(field) for field in parcel_schema().fields))
+    for schema in (wrong, too_narrow):
+        assert not Platform(empty.home, empty.instance, parcel_use_case(input_schema=schema)).run([DATASET]).success
+        assert find_input_schema(empty.lake.store, USE_CASE) is None
+
+    empty.train()
+
+    assert find_input_schema(empty.lake.store, USE_CASE) == parcel_schema()
+
+
+def narrow(field: Field) -> Field:
+    """The field, with a limit below its values where it is a weight."""
+    return msgspec.structs.replace(field, maximum=1.0) if field.name == "weight_kg" else field

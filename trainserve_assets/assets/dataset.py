@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import dagster as dg
 import polars as pl
 
-from checks.data_quality import CLAIMS, judge_examples
+from checks.data_quality import CLAIMS, judge_examples, shortcomings
 from checks.verdict import Verdict
-from lake.input_schema import publish_input_schema
+from lake.input_schema import find_input_schema, publish_input_schema
 from lake.tables import DATASET, FEEDBACK, SPLITS, dataset_schema
 from lake.times import now_utc, rfc3339
 from trainserve_assets.digests import content_digest
@@ -44,10 +44,10 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
         metadata={"dagster/column_schema": _columns(use_case)},
     )
     def dataset(lake: LakeResource) -> dg.MaterializeResult[None]:
-        publish_input_schema(lake.store, use_case.input_schema)
         feedback = lake.table(use_case.name, FEEDBACK)
         told = examples(use_case, read_source(use_case), feedback.scan() if feedback.exists() else None, lake.privacy)
         rows = without_erased(lake, use_case, told)
+        _publish(lake, use_case, rows)
         digest = content_digest(rows)
         version = lake.table(use_case.name, DATASET).replace(rows, digest)
         return dg.MaterializeResult(
@@ -79,6 +79,13 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
             yield _result(key, claim, verdicts, page)
 
     return dg.Definitions(assets=[source, dataset], asset_checks=[dataset_checks])
+
+
+def _publish(lake: LakeResource, use_case: UseCase, rows: pl.DataFrame) -> None:
+    """Publish the input schema: the first one only once rows hold to it, for from then on it may but grow."""
+    schema = use_case.input_schema.kept(use_case.used)
+    if find_input_schema(lake.store, use_case.name) or not shortcomings(rows.lazy(), schema, example_key(schema)):
+        publish_input_schema(lake.store, use_case.input_schema)
 
 
 def _page(

@@ -7,9 +7,8 @@ import polars as pl
 
 from lake.delta import Table
 from lake.engines import Engine
-from lake.errors import SettingError
 from lake.input_schema import InputSchema
-from trainserve_assets.examples import day_of, read_examples, rows_of
+from trainserve_assets.examples import day_of, held_version, read_examples, rows_of
 from trainserve_assets.metrics import Numbers, Sample
 from trainserve_assets.training import numbers
 from trainserve_assets.use_case import UseCase
@@ -50,11 +49,9 @@ class Holdout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_holdout(dataset: Table, use_case: UseCase) -> Holdout:
-    """The holdout of the newest dataset. Raises NotFound, and SettingError when it has no row."""
-    version = dataset.open().version()
+    """The holdout of the newest dataset. Raises NotFound, and VerificationError when the dataset does not hold."""
+    version = held_version(dataset, use_case)
     frame = read_examples(dataset, use_case, version, "holdout")
-    if frame.is_empty():
-        raise SettingError(f"split of {use_case.name!r}", "no row in holdout", "a holdout that the dataset reaches")
     known = read_examples(dataset, use_case, version, "train")
     schema = use_case.input_schema
     known_labels = numbers(known["label"], schema)
