@@ -4,6 +4,7 @@ It holds the model in its native format, `manifest.json`, and `samples.json`: ro
 model gave them, to the bit. The digest is over the sorted digests of the files.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from lake.input_schema import Task
 
 MANIFEST = "manifest.json"
 SAMPLES = "samples.json"
+_GREATEST_IN_JSON = 2**53 - 1
+_DIGITS = re.compile(r"-?[0-9]{16,19}")
 
 
 class Manifest(Document, frozen=True, kw_only=True):
@@ -56,6 +59,20 @@ class Sample(Document, frozen=True, kw_only=True):
 
     row: tuple[Any, ...]
     scores: tuple[str, ...]
+
+    def written(self) -> "Sample":
+        """The sample as it stands in the file: an integer that canonical JSON has no number for is its digits, as text."""
+        row = (str(value) if type(value) is int and abs(value) > _GREATEST_IN_JSON else value for value in self.row)
+        return msgspec.structs.replace(self, row=tuple(row))
+
+    def read(self, manifest: Manifest) -> "Sample":
+        """The sample of a file as it was sealed: text is a category, else such an integer."""
+        numbers = {position for position, name in enumerate(manifest.features) if name not in manifest.categories}
+        row = (
+            int(value) if position in numbers and isinstance(value, str) and _DIGITS.fullmatch(value) else value
+            for position, value in enumerate(self.row)
+        )
+        return msgspec.structs.replace(self, row=tuple(row))
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +145,7 @@ def pack(manifest: Manifest, model: object, rows: Sequence[Sequence[Any]]) -> Pa
     module = engine_module(manifest.engine)
     if isinstance(module, Translation):
         files |= module.translate(model, manifest)
-    files |= {MANIFEST: canonical(manifest), SAMPLES: canonical(samples)}
+    files |= {MANIFEST: canonical(manifest), SAMPLES: canonical([sample.written() for sample in samples])}
     return _read(package_digest(files), files)
 
 
@@ -164,12 +181,9 @@ def open_package(store: DocumentReader, use_case: str, digest: str) -> Package:
 
 
 def _read(digest: str, files: dict[str, bytes]) -> Package:
-    return Package(
-        digest=digest,
-        files=files,
-        manifest=decoded(files[MANIFEST], f"the manifest of package {digest[:12]}", Manifest),
-        samples=decoded(files[SAMPLES], f"the samples of package {digest[:12]}", tuple[Sample, ...]),
-    )
+    manifest = decoded(files[MANIFEST], f"the manifest of package {digest[:12]}", Manifest)
+    samples = decoded(files[SAMPLES], f"the samples of package {digest[:12]}", tuple[Sample, ...])
+    return Package(digest=digest, files=files, manifest=manifest, samples=tuple(sample.read(manifest) for sample in samples))
 
 
 def exact(scores: Sequence[float]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The rules for labelled examples: each fails on what it is about, with what was found and what was expected."""
 
 import re
+from itertools import chain
 
 import polars as pl
 import pytest
@@ -25,7 +26,7 @@ def failed(rows: pl.DataFrame, schema: InputSchema | None = None) -> dict[str, l
     assert all(verdicts.values())
     found = {claim: [one.reason for one in parts if not one.passed] for claim, parts in verdicts.items()}
     # Whoever uses the rows finds the same, without Great Expectations.
-    assert sorted(shortcomings(rows.lazy(), schema, example_key(schema))) == sorted(sum(found.values(), []))
+    assert sorted(shortcomings(rows.lazy(), schema, example_key(schema))) == sorted(chain.from_iterable(found.values()))
     return {claim: reasons for claim, reasons in found.items() if reasons}
 
 

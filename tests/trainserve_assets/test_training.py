@@ -112,6 +112,28 @@ def test_a_first_input_schema_that_the_rows_do_not_hold_to_can_still_be_mended(e
     assert find_input_schema(empty.lake.store, USE_CASE) == parcel_schema()
 
 
+GREATEST = 2**63 - 1
+
+
+def numbered() -> pl.LazyFrame:
+    """Parcels with a number that is as great, or as small, as such numbers are."""
+    number = (pl.int_range(pl.len()) % 1000 - 500) * (GREATEST // 500)
+    return parcel_history().with_columns(number=number)
+
+
+def test_integers_of_any_size_are_learnt_from_sealed_and_answered(home: Home, instance: dg.DagsterInstance) -> None:
+    schema = parcel_schema(fields=(*parcel_schema().fields, Field(name="number", type="integer")))
+    use_case = parcel_use_case(source=f"{__name__}:numbered", input_schema=schema, features=("number", "depot", "weight_kg"))
+    platform = Platform(home, instance, use_case).train()
+
+    for digest in digests(platform).values():
+        package = open_package(platform.lake.store, USE_CASE, digest)
+        sealed = {sample.row[0] for sample in package.samples} - {None}
+        assert {type(number) for number in sealed} == {int}
+        assert max(map(abs, sealed)) > 2**62
+        assert package.load().instead is None
+
+
 def narrow(field: Field) -> Field:
     """The field, with a limit below its values where it is a weight."""
     return msgspec.structs.replace(field, maximum=1.0) if field.name == "weight_kg" else field

@@ -157,4 +157,4 @@ def _holds(store: DocumentStore, digest: str, manifest: Manifest, rows: pl.DataF
     samples = () if data is None else decoded(data, f"the samples of package {digest[:12]}", tuple[Sample, ...])
     if not set(manifest.features) <= set(rows.columns):
         return False
-    return not {sample.row for sample in samples}.isdisjoint(rows_of(rows, manifest.features))
+    return not {sample.read(manifest).row for sample in samples}.isdisjoint(rows_of(rows, manifest.features))
