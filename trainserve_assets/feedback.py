@@ -5,6 +5,8 @@ import polars as pl
 from lake.input_schema import InputSchema
 from lake.tables import FEEDBACK, conform, feedback_schema
 
+_ARRIVED = "when it arrived"  # no field has such a name
+
 
 def feedback_rows(log: pl.LazyFrame, schema: InputSchema) -> pl.DataFrame:
     """One row for each labelled answer of the log, one for each entity and event time.
@@ -15,9 +17,9 @@ def feedback_rows(log: pl.LazyFrame, schema: InputSchema) -> pl.DataFrame:
     about = [*filter(None, [schema.event_time]), *schema.entity_key]
     rows = (
         log.filter(pl.col("outcome") == "answered", pl.col("purpose") == "answer", pl.col("label").is_not_null())
-        .select("request_id", "row", "package_digest", "received_at_utc", "label", "features")
+        .select("request_id", "row", "package_digest", pl.col("received_at_utc").alias(_ARRIVED), "label", "features")
         .unnest("features")
-        .sort("received_at_utc", "request_id", "row")
+        .sort(_ARRIVED, "request_id", "row")
         .unique(about, keep="last")
         .sort(*about, "request_id", "row", nulls_last=True)
         .select(feedback_schema(schema).names())

@@ -29,6 +29,8 @@ _CHUNK = 10_000
 # Whose files are equal byte for byte when trained equally; those of the others only answer equally.
 _REPEATS_BYTES = frozenset({catboost_engine.NAME})
 
+_BY_MANIFEST = "split by the manifest"  # no field has such a name
+
 
 class Circumstance(msgspec.Struct, frozen=True, kw_only=True):
     """Something that the manifest names, as it was then and as it is here; `note` says what is to be known about it."""
@@ -115,15 +117,16 @@ def read_rows(dataset: Table, manifest: Manifest) -> Examples:
         do = f"It cannot be read ({error}). Was it vacuumed? Without its rows nothing can be trained again."
         raise NotFound("dataset version", f"{manifest.use_case}/dataset/{manifest.dataset_version}", do) from error
     time = pl.col(key[0])
-    placed = rows.with_columns(manifest_split=pl.when(time >= start_of(split.train_from)).then(split_of(time, split)))
+    placed = rows.with_columns(pl.when(time >= start_of(split.train_from)).then(split_of(time, split)).alias(_BY_MANIFEST))
     parts = {
-        name: placed.filter(manifest_split=name).select(rows.columns).sort(key, nulls_last=True) for name in ("train", "holdout")
+        name: placed.filter(pl.col(_BY_MANIFEST) == name).select(rows.columns).sort(key, nulls_last=True)
+        for name in ("train", "holdout")
     }
     return Examples(
         known=parts["train"],
         holdout=parts["holdout"],
         digest=content_digest(rows),
-        misplaced=placed.filter(pl.col("manifest_split").ne_missing(pl.col("split"))).height,
+        misplaced=placed.filter(pl.col(_BY_MANIFEST).ne_missing(pl.col("split"))).height,
     )
 
 

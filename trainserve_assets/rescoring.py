@@ -50,7 +50,7 @@ def _all_different(arm: str, digest: str, rows: int) -> Rescored:
 
 
 def _again(arm: str, package: Package, rows: pl.DataFrame) -> Rescored:
-    expected = score(package.load().engine, package.manifest.features, rows.unnest("features"))
+    expected = score(package.load().engine, package.manifest.features, rows.select("features").unnest("features"))
     logged = np.array(rows["scores"].to_list(), dtype=np.float64)
     if logged.shape != expected.shape:
         return _all_different(arm, package.digest, rows.height)

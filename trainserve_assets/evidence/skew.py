@@ -13,6 +13,8 @@ from trainserve_assets.examples import day_of, example_key
 from trainserve_assets.logged import answered
 from trainserve_assets.use_case import UseCase
 
+# No field has such a name.
+_ARRIVED = "when it arrived"
 _LOGGED = " (logged)"
 _COMPARED = " compared"
 
@@ -48,9 +50,9 @@ def live_skew(use_case: UseCase, source: pl.LazyFrame, logged: pl.LazyFrame) -> 
 def _compared(key: list[str], fields: list[str], built: pl.LazyFrame, predictions: pl.LazyFrame) -> tuple[Skew, ...]:
     logged = (
         predictions.filter(answered(), pl.col("purpose") == "answer")
-        .select("received_at_utc", "request_id", "row", "features")
+        .select(pl.col("received_at_utc").alias(_ARRIVED), "request_id", "row", "features")
         .unnest("features")
-        .sort("received_at_utc", "request_id", "row")
+        .sort(_ARRIVED, "request_id", "row")
         .unique(key, keep="last")
     )
     both = built.join(logged, on=key, how="inner", nulls_equal=True, suffix=_LOGGED)

@@ -154,8 +154,8 @@ def _bins(values: pl.Series, field: Field) -> Bins:
     """A category's most frequent values; for a number tenths of training, and what is below or above all of it."""
     known = values.drop_nulls()
     if field.type == "category":
-        frequent = known.value_counts().sort("count", field.name, descending=[True, False])
-        return Bins(categories=tuple(frequent[field.name].head(_MOST_CATEGORIES)))
+        frequent = known.alias("value").value_counts().sort("count", "value", descending=[True, False])
+        return Bins(categories=tuple(frequent["value"].head(_MOST_CATEGORIES)))
     if known.is_empty():
         return Bins(edges=())
     numbers = known.cast(pl.Float64).to_numpy()
