@@ -107,6 +107,7 @@ def _linear(lesson: Lesson, last: Any, parameters: dict[str, Any]) -> Trained:
 
     categories = lesson.category_positions
     numbers = [position for position in range(len(lesson.features)) if position not in categories]
+    _check_squares(lesson, numbers)
     columns = ColumnTransformer(
         [
             ("categories", OneHotEncoder(handle_unknown="ignore"), categories),
@@ -117,6 +118,18 @@ def _linear(lesson: Lesson, last: Any, parameters: dict[str, Any]) -> Trained:
         sparse_threshold=1.0,
     )
     return _sklearn(lesson, make_pipeline(columns, last), parameters)
+
+
+def _check_squares(lesson: Lesson, numbers: Sequence[int]) -> None:
+    """Refuse numbers that cannot be standardized, by the name of their feature. Raises SettingError."""
+    matrix = sklearn_engine.MatrixCoder(lesson.features, lesson.categories)(lesson.rows)
+    with np.errstate(over="ignore"):
+        squares = np.nansum(matrix**2, axis=0)
+    for position in numbers:
+        if not np.isfinite(squares[position]):
+            found = float(np.nanmax(np.abs(matrix[:, position])))
+            expected = "numbers whose squares add up, as a linear model needs them: let the source have null in place of such"
+            raise SettingError(f"the furthest value of {lesson.features[position]!r}", found, expected)
 
 
 def _sklearn(lesson: Lesson, model: Any, parameters: dict[str, Any]) -> Trained:

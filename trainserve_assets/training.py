@@ -22,6 +22,7 @@ from trainserve_assets.trainers import MOST_CATEGORIES, Lesson, Trained, train
 from trainserve_assets.use_case import Candidate, Split, UseCase
 
 SAMPLE_ROWS = 32
+_FEWER = "let the source give rare ones one name, or leave the field out of features"
 
 
 class Note(Document, frozen=True, kw_only=True):
@@ -161,7 +162,8 @@ def make_lesson(frame: pl.DataFrame, features: tuple[str, ...], categories: Iter
         values[name] = tuple(frame[name].drop_nulls().unique().sort())
         if len(values[name]) > MOST_CATEGORIES:
             found = f"{len(values[name])} values"
-            raise SettingError(f"category {name!r} of {predicted.use_case!r}", found, f"at most {MOST_CATEGORIES} that occur")
+            expected = f"at most {MOST_CATEGORIES} that occur: {_FEWER}"
+            raise SettingError(f"category {name!r} of {predicted.use_case!r}", found, expected)
     return Lesson(
         task=predicted.task,
         features=features,

@@ -185,6 +185,16 @@ def test_a_pipeline_with_any_other_type_is_not_loaded() -> None:
         reference("sklearn").load({"model.skops": foreign}, manifest(learnt, trained))
 
 
+def test_a_number_too_far_out_for_a_linear_model_is_named() -> None:
+    learnt = lesson("binary")
+    far = msgspec.structs.replace(learnt, rows=[("van", 1e200, 3, True), *learnt.rows[1:]])
+    with pytest.raises(
+        SettingError, match=r"the furthest value of 'weight_kg' is 1e\+200, expected numbers whose squares add up"
+    ):
+        train("logistic_regression", far, {}, seed=1)
+    assert train("catboost", far, SMALL["catboost"], seed=1)
+
+
 @pytest.mark.parametrize(("trainer", "task"), FOREIGN)
 def test_a_linear_model_of_the_other_kind_is_refused_and_the_right_one_named(trainer: Trainer, task: Task) -> None:
     with pytest.raises(SettingError, match=r"expected (linear|logistic)_regression: this one predicts"):

@@ -134,6 +134,18 @@ def test_integers_of_any_size_are_learnt_from_sealed_and_answered(home: Home, in
         assert package.load().instead is None
 
 
+def test_a_category_with_more_values_than_a_model_keeps_apart_is_named_with_what_to_do(
+    home: Home, instance: dg.DagsterInstance
+) -> None:
+    features = ("parcel_id", "weight_kg")
+    platform = Platform(home, instance, parcel_use_case(features=features))
+
+    result = platform.run([DATASET, "candidate_trees"])
+
+    assert "category 'parcel_id' of 'late_parcel' is" in failures(result)
+    assert "at most 255 that occur: let the source give rare ones one name, or leave the field out" in failures(result)
+
+
 def narrow(field: Field) -> Field:
     """The field, with a limit below its values where it is a weight."""
     return msgspec.structs.replace(field, maximum=1.0) if field.name == "weight_kg" else field
