@@ -77,4 +77,5 @@ def test_a_use_case_may_name_its_fields_as_columns_are_named(home: Home, instanc
     assert verdicts["inputs_are_served_as_built"].passed, verdicts["inputs_are_served_as_built"].description
     assert Table(home.lake, USE_CASE, FEEDBACK).scan().collect().height == sent.height
     again = read_rows(Table(home.lake, USE_CASE, DATASET), package.manifest)
-    assert (again.misplaced, again.known[NAMES["stops"]].dtype) == (0, pl.Int64)
+    assert again.misplaced == 0
+    assert isinstance(again.known[NAMES["stops"]].dtype, pl.Int64)
