@@ -10,6 +10,7 @@ from lake.errors import NotFound
 from lake.input_schema import InputSchema
 from lake.tables import LABELS, PREDICTIONS, labels_schema
 from trainserve_assets.counted_labels import counted
+from trainserve_assets.windows.progress import logged_days
 
 NO_ARM = "no arm"
 _SMALLEST = 1e-15
@@ -46,12 +47,12 @@ def read_day(lake: str, schema: InputSchema, day: date, columns: Collection[str]
 def read_predictions(lake: str, use_case: str, days_back: int | None = None) -> pl.LazyFrame:
     """The predictions, all or those of the newest days of event time. Raises NotFound before the first."""
     table = Table(lake, use_case, PREDICTIONS)
-    days = [str(partition["event_date"]) for partition in table.open().partitions()] if table.exists() else []
+    days = logged_days(table)
     if not days:
         raise NotFound("logged prediction of", use_case, "Send requests to the proxy, and let the shipper run.")
     if days_back is None:
         return table.scan()
-    return table.scan().filter(pl.col("event_date") > date.fromisoformat(max(days)) - timedelta(days=days_back))
+    return table.scan().filter(pl.col("event_date") > max(days) - timedelta(days=days_back))
 
 
 def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:

@@ -68,6 +68,19 @@ def test_a_sound_log_passes_every_check_but_that_its_release_was_for_a_year(watc
     assert skill["limit"].value == 0.0
 
 
+def test_a_few_rows_with_a_time_far_ahead_hide_no_day_from_the_checks(watched: Platform) -> None:
+    sent = fortnight()
+    append_log(watched.home.lake, two_arms(sent, pl.col("probability")), labels_of(sent))
+    for days in (20, 300):  # a client's clock is wrong, within what a row may be filed under
+        far = sent.tail(2).with_columns(parcel_id=pl.format("far-{}", "parcel_id"))
+        rows = answers(far, event_time_utc=pl.col("sent_at") + timedelta(days=days))
+        append_log(watched.home.lake, rows, source=f"in {days} days")
+
+    failing = {name for name, one in checks(watched).items() if not one.passed}
+
+    assert failing == {"releases_last", "scores_are_the_packages"}, "as of a sound log"
+
+
 @pytest.mark.parametrize(
     ("score", "failing"),
     [

@@ -1,6 +1,6 @@
 """How far the windows are: what of the log they were computed from, so that an update reads only what is new."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import msgspec
 import polars as pl
@@ -18,6 +18,8 @@ _NAMED = {
     "seq": pl.Int64(),
 }
 _DOCUMENT = "windows_progress.json"
+_WEEK = timedelta(days=7)
+_STRAY_SHARE = 0.01
 
 
 class Progress(Document, frozen=True, kw_only=True):
@@ -49,13 +51,27 @@ def write_progress(store: DocumentStore, use_case: str, progress: Progress) -> N
 
 
 def logged_days(predictions: Table) -> dict[date, int]:
-    """How many rows the log has under each day, in order, as its table's own log says: no row is read."""
+    """How many rows the log has under each day, in order, as its table's own log says: no row is read.
+
+    Days far ahead of all others with next to no rows are left out: a wrong clock says nothing of what day it is.
+    """
     files = predictions.files() if predictions.exists() else pl.DataFrame()
     if files.is_empty():
         return {}
     day = pl.col("partition.event_date").cast(pl.String).str.to_date()
     counted = files.group_by(day.alias("day")).agg(pl.col("num_records").sum()).sort("day")
-    return {row["day"]: row["num_records"] for row in counted.iter_rows(named=True) if row["num_records"]}
+    return _without_strays({row["day"]: row["num_records"] for row in counted.iter_rows(named=True) if row["num_records"]})
+
+
+def _without_strays(logged: dict[date, int]) -> dict[date, int]:
+    """The days before the first gap of more than a week behind which there is less than a hundredth of a week's rows."""
+    days, end, ahead = [*logged], len(logged), 0
+    for position in range(len(days) - 1, 0, -1):
+        ahead += logged[days[position]]
+        before = sum(logged[day] for day in days[max(position - _WEEK.days, 0) : position])
+        if days[position] - days[position - 1] > _WEEK and ahead < _STRAY_SHARE * before:
+            end = position
+    return {day: logged[day] for day in days[:end]}
 
 
 def newest_event(predictions: Table, day: date) -> tuple[datetime, datetime]:
