@@ -12,6 +12,7 @@ import msgspec
 
 from lake.documents import StrictDocument, sha256, write_file
 from lake.errors import SettingError
+from lake.misread import misread
 
 CredentialRole = Literal["client", "labeller", "operator", "monitor"]
 
@@ -88,5 +89,5 @@ def _write(path: Path, credentials: tuple[Credential, ...]) -> None:
 def _decode(path: Path) -> CredentialFile:
     try:
         return msgspec.yaml.decode(path.read_bytes(), type=CredentialFile)
-    except msgspec.MsgspecError as error:
-        raise SettingError(str(path), str(error), "credentials with id, sha256 and roles") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingError(str(path), misread(error), "credentials with id, sha256 and roles") from error
