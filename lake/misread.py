@@ -13,6 +13,8 @@ _TYPES = {
 _PLACE = re.compile(r" - at (?P<key>`key` in )?`\$\.?(?P<place>.*)`$")
 _TYPED = re.compile(r"Expected `(?P<types>[^`]+)`(?P<limit>[^,]*)(?:, got `(?P<got>[^`]+)`)?")
 _MEMBER = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`")
+_MALFORMED = "JSON is malformed: "
+_CUT = "Input data was truncated"
 _MARK = re.compile(r'in "<byte string>", (?P<mark>.+)$')
 
 
@@ -42,7 +44,9 @@ def misread_at(at: str, error: Exception) -> str:
     if member := _MEMBER.fullmatch(said):
         how = "without the member" if member["what"].startswith("missing") else "with the unknown member"
         return f"an object{at} {how} `{member['name']}`"
-    return _without_marks(said) + at
+    if said.startswith(_MALFORMED):
+        return f"malformed JSON: {said.removeprefix(_MALFORMED)}"
+    return "an end that came too soon" if said == _CUT else _without_marks(said) + at
 
 
 def wanted(error: Exception) -> str:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from lake.errors import InvalidInput, Problem
-from lake.misread import wanted
+from lake.misread import misread, wanted
 from lake.parameters.document import Change
 
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -28,7 +28,7 @@ def _explained(body: bytes, error: Exception) -> list[Problem]:
         raw = msgspec.json.decode(body)
         problems = list(_problems("", raw, Change))
     except _MALFORMED as malformed:
-        return [Problem(path="body", found=str(malformed), expected="JSON")]
+        return [Problem(path="body", found=misread(malformed), expected="JSON")]
     return problems or [Problem(path="body", found=str(error), expected="parameters, as docs/parameters.md lists them")]
 
 

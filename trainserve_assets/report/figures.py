@@ -58,9 +58,9 @@ def comparison_rows(evaluations: Sequence[Evaluation]) -> list[Row]:
 
 def _against(one: Difference) -> str:
     """What it is compared with: a champion by its digest, a baseline by its candidate."""
-    return {"base rate": "base rate", "champion": f"champion {one.other_name[:12]}"}.get(
-        one.other, f"{one.other} {one.other_name}"
-    )
+    if one.other == "base rate":
+        return one.other
+    return f"{one.other} {one.other_name[:12] if one.other == 'champion' else one.other_name}"
 
 
 def gate_rows(gates: Sequence[Gate], evaluations: Sequence[Evaluation]) -> list[Row]:
