@@ -70,7 +70,7 @@ if ! "$uv" --version >/dev/null 2>&1; then
         "$python" -m venv "$venv/.bootstrap" || fail "$python could not make a virtual environment: see above."
         pip=$venv/.bootstrap/bin/pip
     fi
-    $pip install --quiet --no-warn-script-location --target "$venv/.uv" uv || fail "uv could not be installed: see above. $offline"
+    PIP_ROOT_USER_ACTION=ignore $pip install --quiet --no-warn-script-location --target "$venv/.uv" uv || fail "uv could not be installed: see above. $offline"
     rm -rf "$venv/.bootstrap"
 fi
 

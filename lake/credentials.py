@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from lake.documents import StrictDocument, sha256, write_file
-from lake.errors import SettingError
+from lake.errors import NotFound, SettingError
+from lake.misread import misread
 
 CredentialRole = Literal["client", "labeller", "operator", "monitor"]
 
@@ -72,11 +73,11 @@ def read_credentials(path: Path) -> tuple[Credential, ...] | None:
 
 
 def remove_credential(path: Path, name: str) -> int:
-    """Take a key back; returns how many are left. With none left nobody is let in. Raises SettingError for a name without one."""
+    """Take a key back; returns how many are left. With none left nobody is let in. Raises NotFound for a name without one."""
     known = read_credentials(path) or ()
     left = tuple(credential for credential in known if credential.id != name)
     if len(left) == len(known):
-        raise SettingError("credential id", name, f"one of {[credential.id for credential in known]}")
+        raise NotFound("key of", name, f"{path} has those of {[credential.id for credential in known]}.")
     _write(path, left)
     return len(left)
 
@@ -88,5 +89,5 @@ def _write(path: Path, credentials: tuple[Credential, ...]) -> None:
 def _decode(path: Path) -> CredentialFile:
     try:
         return msgspec.yaml.decode(path.read_bytes(), type=CredentialFile)
-    except msgspec.MsgspecError as error:
-        raise SettingError(str(path), str(error), "credentials with id, sha256 and roles") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingError(str(path), misread(error), "credentials with id, sha256 and roles") from error

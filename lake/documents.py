@@ -107,6 +107,12 @@ def _staged(path: Path, data: bytes, mode: int) -> Iterator[Path]:
         staged.unlink(missing_ok=True)
 
 
+NO_FOLDER = (
+    "Mount it, or name the one that is meant: TRAINSERVE_LAKE, or TRAINSERVE_HOME, which has it in lake/. "
+    "Without them it is .trainserve/lake in the working directory."
+)
+
+
 class File(msgspec.Struct, frozen=True, kw_only=True):
     """A file as a listing shows it. `stamp` changes whenever its bytes are written."""
 
@@ -245,7 +251,7 @@ class DocumentStore:
     def _reached(self) -> Iterator[Any]:
         """The lake, told from one that is away, which raises Unavailable; a document that it lacks is no such thing."""
         if self._folder is not None and not _is_folder(self._folder):
-            raise Unavailable(f"the lake at {self.root}", "its folder is not there")
+            raise Unavailable(f"the lake at {self.root}", "its folder is not there", NO_FOLDER)
         began = time.monotonic()
         if began < self._tried_again_at:
             raise Unavailable(f"the lake at {self.root}", self._why)

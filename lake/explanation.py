@@ -12,6 +12,7 @@ import msgspec
 
 from lake.errors import Problem
 from lake.input_schema import Field, InputSchema
+from lake.misread import misread
 from lake.protocol import BINARY_SIZE, LONGEST_ID
 from lake.repetition import find_repeated
 
@@ -226,7 +227,7 @@ def not_json(body: bytes | msgspec.Raw, error: Exception, path: str = "body") ->
         case UnicodeDecodeError():
             found = "bytes that are not UTF-8"
         case _:
-            found = str(error)
+            found = misread(error)
     return Problem(path=path, found=found, expected="JSON")
 
 

@@ -12,6 +12,7 @@ from lake.commands.passphrase import ask_passphrase
 from lake.documents import DocumentStore
 from lake.errors import SettingError
 from lake.home import Home
+from lake.misread import misread
 from lake.parameters.changes import changes_of_meaning, differences
 from lake.parameters.client import ParametersClient
 from lake.parameters.document import Change, Parameters, change_of, content_of
@@ -230,9 +231,10 @@ def _read(file: Path, why: str, signatures: tuple[str, ...] = ()) -> Change:
     try:
         raw = msgspec.yaml.decode(file.read_bytes())
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingError(str(file), str(error), "YAML or JSON, as `trainserve parameters get` prints it") from error
+        raise SettingError(str(file), misread(error), "YAML or JSON, as `trainserve parameters get` prints it") from error
     if not isinstance(raw, dict):
-        raise SettingError(str(file), type(raw).__name__, "the parameters by their names")
+        found = "empty" if raw is None else "no object"
+        raise SettingError(str(file), found, "the parameters by their names, as `trainserve parameters get` prints them")
     change = read_change(msgspec.json.encode({**raw, "why": why}))
     return change_of(change, why, signatures)
 

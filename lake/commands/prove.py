@@ -38,7 +38,8 @@ def prove(request_id: str | None = None, *, out: Path = Path(), check: Path | No
 
     """
     if (request_id is None) == (check is None):
-        raise SettingError("what to prove", request_id, "either the id of a request, or --check and a file")
+        found = "not named" if request_id is None else "named twice"
+        raise SettingError("what to prove", found, "either the id of a request, or --check and a file")
     home = Home.from_environment()
     if check is not None:
         evidence = decoded(check.read_bytes(), f"the evidence in {check}", Evidence)

@@ -1,6 +1,5 @@
 """Labels as clients deliver them, one or many: decoded, checked, and encoded for the same durable log as the predictions."""
 
-import re
 from typing import Annotated
 
 import msgspec
@@ -9,10 +8,10 @@ from lake.errors import InvalidInput, Problem
 from lake.home import now_us
 from lake.log.labels import Label, LabelReader
 from lake.log.records import encode_record
+from lake.misread import misread_at, place_of
 from lake.repetition import find_repeated
 
 MAXIMUM_LABELS = 10_000
-_PLACE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 
 # Bytes that are not UTF-8, and nesting without end, are no MsgspecError.
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -60,7 +59,6 @@ def _decoded(body: bytes) -> dict[str, Label]:
             return {"": _single.decode(body)}
         return {f"labels[{index}]": label for index, label in enumerate(_batch.decode(body).labels)}
     except _MALFORMED as error:
-        place = _PLACE.search(str(error))
-        path = (place and place["path"]) or "body"
+        path = place_of(error) or "body"
         expected = 'a label, or {"labels": [...]} with 1 to 10,000 of them, as the page /schema describes them'
-        raise InvalidInput([Problem(path=path, found=_PLACE.sub("", str(error)), expected=expected)]) from error
+        raise InvalidInput([Problem(path=path, found=misread_at("", error), expected=expected)]) from error

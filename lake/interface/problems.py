@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
 from lake.errors import Conflict, InvalidInput, NotFound, Problem, TrainServeError, Unavailable, VerificationError
 
 MEDIA_TYPE = "application/problem+json"
+_LONGEST_PATH = 200
 
 log = structlog.get_logger(__name__)
 
@@ -92,12 +93,23 @@ def problem_response(document: ProblemDocument, headers: dict[str, str] | None =
     return Response(msgspec.json.encode(document), status_code=document.status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _handle_known(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    document = problem_document(error)
+def _handle_known(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    document = problem_document(_unrouted(request, error) or error)
     headers = error.headers if isinstance(error, HTTPException) else None
     if document.status == HTTPStatus.UNAUTHORIZED:
         headers = {**(headers or {}), "www-authenticate": "Bearer"}
     return problem_response(document, headers)
+
+
+def _unrouted(request: Request[Any, Any, Any], error: Exception) -> Refused | None:
+    """What the framework says in two words alone: that it has no such path, or that the path has no such method."""
+    path = repr(request.url.path[:_LONGEST_PATH])
+    if isinstance(error, NotFoundException) and error.detail == HTTPStatus.NOT_FOUND.phrase:
+        return Refused(HTTPStatus.NOT_FOUND, f"Nothing is at {path}. The page /schema lists what is here.")
+    if isinstance(error, MethodNotAllowedException):
+        allowed = (error.headers or {}).get("allow", "another method")
+        return Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} takes {allowed}, found {request.method}.")
+    return None
 
 
 def too_large(request: Request[Any, Any, Any]) -> Refused:

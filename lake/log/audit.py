@@ -12,9 +12,11 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from lake.bucket import in_one_line
 from lake.decoder import epoch_us
 from lake.delta import Table
 from lake.documents import DocumentStore
+from lake.errors import Unavailable
 from lake.home import Home, now_us
 from lake.log.chain import ChainHead, read_chain
 from lake.log.commits import NOWHERE
@@ -26,6 +28,7 @@ from lake.log.record_rows import encoded_rows
 from lake.log.sealed import SealedRecord, SealedSlot, Stretch
 from lake.log.segment import closed_segments, first_seq, segments
 from lake.log.slot import slots, spool_id
+from lake.log.unreadable import UNREADABLE, PinnedTable
 from lake.release.heads import Head, keep_head, read_head
 from lake.tables import COMMITS, LABELS, LOG, MAINTENANCE, PREDICTIONS
 from lake.times import rfc3339
@@ -72,16 +75,15 @@ class _LoggedTable:
     """One table of rows, at one version."""
 
     def __init__(self, lake: str, use_case: str, name: str) -> None:
-        table = Table(lake, use_case, name)
+        self.pinned = PinnedTable(lake, Table(lake, use_case, name))
         self.use_case = use_case
         self.name = name
-        self._handle = table.open()
-        self.rows = table.scan(self._handle.version())
+        self.rows = self.pinned.rows
         self._retired_before_us = _retired_before_us(lake, use_case, name)
 
     def has_shipped(self, spool: str, seq: int) -> bool:
         """Whether this record's row was ever appended: each append tells the highest number of a slot."""
-        high = self._handle.transaction_version(spool)
+        high = self.pinned.handle.transaction_version(spool)
         return high is not None and seq <= high
 
     def is_retired(self, record: SealedRecord) -> bool:
@@ -100,14 +102,25 @@ class Audit:
         self._local = {identity: folder for folder in slots(home.spools) if (identity := spool_id(folder)) is not None}
         self._shipped = {identity: _shipped_head(folder) for identity, folder in self._local.items()}
         commits = Table(home.lake, LOG, COMMITS)
-        self._commits = commits.scan(commits.version()) if commits.exists() else None
+        self._commits = PinnedTable(home.lake, commits) if commits.exists() else None
         self._tables = [_LoggedTable(home.lake, *place) for place in _places(home.lake, scope)]
 
     def findings(self) -> Iterator[str]:
-        """What does not hold, each in a sentence that names it."""
+        """What does not hold, each in a sentence that names it. Files that cannot be read are named, and end it."""
+        try:
+            yield from self._findings()
+        except UNREADABLE as error:
+            commits = [] if self._commits is None else [self._commits]
+            named = [one for pinned in (*commits, *(table.pinned for table in self._tables)) for one in pinned.unreadable()]
+            if not named:
+                raise Unavailable("the log", in_one_line(error)) from error
+            yield from named
+            yield "what stands behind that was not looked at: verify again once every file can be read"
+
+    def _findings(self) -> Iterator[str]:
         known = []
         if self._commits is not None:
-            rows = self._scope.commits(self._commits)
+            rows = self._scope.commits(self._commits.rows)
             known = rows.select("spool_id").unique().sort("spool_id").collect()["spool_id"].to_list()
             nameless = rows.filter(pl.col("number").is_null() | (pl.col("number") < 1)).select(pl.len()).collect().item()
             if nameless or None in known:

@@ -10,6 +10,7 @@ import polars as pl
 from lake.errors import Problem
 from lake.log.drops import AGAIN, CONTRADICTED, MEMBERS, ROW
 from lake.log.labels import KEPT_TIMES, Label, LabelReader
+from lake.misread import wanted
 
 _LONGEST_SHOWN = 80
 _OTHERWISE = Problem(
@@ -85,7 +86,7 @@ def _member_problems(content: Mapping[str, Any], reader: LabelReader) -> Iterato
         try:
             msgspec.convert(content[name], _TYPES[name])
         except msgspec.ValidationError as error:
-            yield Problem(path=name, found=_shown(content[name]), expected=str(error).removeprefix("Expected "))
+            yield Problem(path=name, found=_shown(content[name]), expected=wanted(error))
     yield from reader.problems("", Label(**content), "the row")
 
 

@@ -14,6 +14,7 @@ from lake.log.receipts import Proof
 from lake.log.records import PredictionRecord
 
 _MOST_ROWS = 100
+_NO_PATH = "none: it stands alone in its commit, and its leaf is the root"
 
 _HOLDS = {True: ("holds", "holds"), False: ("fails", "does not hold"), None: ("open", "cannot be told")}
 
@@ -93,7 +94,10 @@ def _proof(proof: Proof) -> str:
         "key": commit.key_id,
         "signature": commit.signature.hex(),
     }
-    steps = [(f"path of record {one.seq}", ", ".join(step.hex() for step in one.path)) for one in proof.records[:_MOST_ROWS]]
+    steps = [
+        (f"path of record {one.seq}", ", ".join(step.hex() for step in one.path) or _NO_PATH)
+        for one in proof.records[:_MOST_ROWS]
+    ]
     return _table([*facts.items(), *steps])
 
 

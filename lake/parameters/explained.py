@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import FieldInfo
 
 from lake.errors import InvalidInput, Problem
+from lake.misread import misread, wanted
 from lake.parameters.document import Change
 
 _MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -27,7 +28,7 @@ def _explained(body: bytes, error: Exception) -> list[Problem]:
         raw = msgspec.json.decode(body)
         problems = list(_problems("", raw, Change))
     except _MALFORMED as malformed:
-        return [Problem(path="body", found=str(malformed), expected="JSON")]
+        return [Problem(path="body", found=misread(malformed), expected="JSON")]
     return problems or [Problem(path="body", found=str(error), expected="parameters, as docs/parameters.md lists them")]
 
 
@@ -37,7 +38,7 @@ def _problems(path: str, raw: Any, accepted: Any) -> Iterator[Problem]:
         msgspec.convert(raw, accepted)
     except msgspec.ValidationError as error:
         parts = list(_parts(path, raw, accepted))
-        yield from parts or [Problem(path=path or "body", found=_shown(raw), expected=_words(error))]
+        yield from parts or [Problem(path=path or "body", found=_shown(raw), expected=wanted(error))]
 
 
 def _parts(path: str, raw: Any, accepted: Any) -> Iterator[Problem]:
@@ -78,10 +79,6 @@ def _struct(raw: Any, accepted: Any) -> type[msgspec.Struct] | None:
 
 def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _words(error: msgspec.ValidationError) -> str:
-    return str(error).partition(" - at `$")[0].removeprefix("Expected ").removeprefix("Object ")
 
 
 def _shown(value: Any) -> str:

@@ -14,6 +14,7 @@ import msgspec
 
 from lake.documents import StrictDocument, canonical, write_file
 from lake.errors import SettingError, VerificationError
+from lake.misread import misread
 from lake.release.heads import Head, keep_head, read_head
 from lake.release.policy import BUILT_IN, PolicyVersion, policy_version
 from lake.release.signatures import ApproverKey, opened
@@ -74,7 +75,7 @@ def read_written(path: Path) -> tuple[Written, ...]:
     try:
         return tuple(_plain(one) for one in msgspec.yaml.decode(text, type=tuple[Written, ...]))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingError(str(path), str(error), "a list of policies and their signatures, see docs/releasing.md") from error
+        raise SettingError(str(path), misread(error), "a list of policies and their signatures, see docs/releasing.md") from error
 
 
 def write_written(path: Path, written: Sequence[Written]) -> None:

@@ -14,6 +14,7 @@ from securesystemslib.signer import SSlibKey
 
 from lake.documents import StrictDocument, canonical, sha256
 from lake.errors import SettingError
+from lake.misread import misread
 from lake.release.decision import Decision, DecisionKind, RiskTier, Role
 from lake.release.signatures import public_key, public_text
 from lake.times import utc
@@ -187,7 +188,7 @@ def policy_version(written: Any) -> PolicyVersion:
     try:
         policy = msgspec.convert(written, Policy)
     except msgspec.ValidationError as error:
-        raise SettingError("a policy in approvers.yaml", str(error), "the fields that docs/releasing.md lists") from error
+        raise SettingError("a policy in approvers.yaml", misread(error), "the fields that docs/releasing.md lists") from error
     return PolicyVersion(policy=policy, digest=sha256(canonical(written)))
 
 

@@ -23,6 +23,18 @@ def test_a_launch_without_the_required_fields_is_refused(page: Page, platform: P
     assert champion(platform) == before
 
 
+def test_why_a_decision_is_refused_is_plain_to_see_on_the_page_of_the_run(page: Page, platform: Platform) -> None:
+    before = champion(platform)
+    page.goto(EVALUATION)
+    block = page.locator("tr", has_text="release_trees").locator("code").inner_text()
+
+    launch(page, re.sub(r"approver:.*", "approver: ada", re.sub(r"reason:.*", 'reason: ""', block)))
+    expect(page.get_by_text("Failure", exact=True).first).to_be_visible()
+    refusal = page.get_by_text("Refused: reason is empty. Say why.", exact=True)
+    expect(refusal.first).to_be_visible()
+    assert champion(platform) == before
+
+
 def test_an_approver_reads_the_evaluation_and_releases(page: Page, platform: Platform) -> None:
     page.goto(EVALUATION)
     expect(page.get_by_text("log_loss_trees")).to_be_visible()

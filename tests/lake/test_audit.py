@@ -175,6 +175,26 @@ def test_an_invented_row_is_named_wherever_it_is_put(logged: Home) -> None:
     assert f"1 rows of slot {slot} were invented: they have no number" in said
 
 
+@pytest.mark.parametrize("name", [PREDICTIONS, COMMITS])
+@pytest.mark.parametrize("damage", [lambda _: b"", lambda data: data[: len(data) // 2], lambda data: data[:-4] + b"else"])
+def test_a_file_that_cannot_be_read_is_named(logged: Home, name: str, damage: Callable[[bytes], bytes]) -> None:
+    [file, *_] = (Path(address) for address in table(logged, name).open().file_uris())
+    file.write_bytes(damage(file.read_bytes()))
+
+    *named, end = findings(logged)
+    assert [finding for finding in named if "which cannot be read" in finding] == named[-1:]
+    assert f"{name}: version" in named[-1]
+    assert named[-1].endswith(f"Put back {file} from a copy")
+    assert end == "what stands behind that was not looked at: verify again once every file can be read"
+
+
+def test_a_file_that_is_gone_is_named(logged: Home) -> None:
+    [file, *_] = (Path(address) for address in table(logged, LABELS).open().file_uris())
+    file.unlink()
+
+    assert any(finding.endswith(f"Put back {file} from a copy") for finding in findings(logged))
+
+
 def test_a_row_that_is_there_twice_is_named(logged: Home) -> None:
     rewrite(logged, PREDICTIONS, lambda rows: pl.concat([rows, rows.filter(row_of(12))]))
 

@@ -18,7 +18,7 @@ from tests.scenario import USE_CASE, parcel_schema, private_schema
         ({"label": 2}, "label: found 2.0, expected 0 or 1"),
         ({"label": None}, "label: found None, expected 0 or 1"),
         ({"label": float("nan")}, "label: found nan, expected 0 or 1"),
-        ({"row": -1}, "row: found -1, expected `int` >= 0"),
+        ({"row": -1}, "row: found -1, expected an integer >= 0"),
         ({"request_id": None}, "the row: found neither, expected either request_id or entity"),
         (
             {"request_id": None, "entity": {"parcel_id": "P-1"}},

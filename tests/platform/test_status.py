@@ -45,6 +45,16 @@ def released(home: Home, store: DocumentStore) -> Ledger:
     return ledger
 
 
+def test_of_a_lake_that_is_not_there_it_says_how_to_name_another_and_makes_none(home: Home) -> None:
+    code, said = status(home)
+
+    assert code == 1
+    assert f"the lake at {home.lake} is not available: its folder is not there" in said
+    assert "TRAINSERVE_HOME, which has it in lake/. Without them it is .trainserve/lake in the working directory" in said
+    assert not Path(home.lake).exists()
+
+
+@pytest.mark.usefixtures("store")
 def test_before_a_release_it_says_what_to_do(home: Home) -> None:
     code, said = status(home)
 

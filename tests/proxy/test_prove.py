@@ -139,6 +139,7 @@ def test_the_page_and_the_file_are_written_and_the_file_is_checked_elsewhere(
     assert text.count('class="holds">holds<') == 8
     assert "features: weight_kg</th><td><code>12.5<" in text
     assert not re.findall(r"(?:src|href|url)\s*[=(]", text), "the page fetches nothing"
+    assert "none: it stands alone in its commit, and its leaf is the root" in text
 
     at(keys_only(answered.home, tmp_path), monkeypatch)
     capsys.readouterr()

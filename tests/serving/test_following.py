@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from litestar.testing import TestClient
 
-from lake.documents import canonical, write_file
+from lake.documents import NO_FOLDER, canonical, write_file
 from lake.errors import VerificationError
 from lake.home import Home
 from lake.package import SAMPLES, package_digest
@@ -95,7 +95,7 @@ def test_a_lake_that_is_away_at_the_start_is_not_made_and_is_followed_once_it_is
     client = start()
 
     assert served(client) is None
-    assert alarm(client) == f"the lake at {home.lake} is not available: its folder is not there. Try again shortly."
+    assert alarm(client) == f"the lake at {home.lake} is not available: its folder is not there. {NO_FOLDER}"
     assert not Path(home.lake).exists()
     released = Approver(home).release(toy())
     eventually(lambda: served(client) == released)
@@ -341,7 +341,7 @@ def test_while_the_lake_is_away_the_release_goes_on(approver: Approver, start: S
 
     eventually(lambda: "lake" in alarm(client))
     assert served(client) == first
-    assert alarm(client) == f"the lake at {lake} is not available: its folder is not there. Try again shortly."
+    assert alarm(client) == f"the lake at {lake} is not available: its folder is not there. {NO_FOLDER}"
 
     away.rename(lake)
     approver.decide("approve", second)

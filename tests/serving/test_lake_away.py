@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lake.documents import NO_FOLDER
 from lake.home import Home
 from serving.app import create_app
 from tests.clocks import Hands
@@ -69,7 +70,7 @@ def test_it_starts_from_the_copy_and_says_so(home: Home, start: Start, hands: Ha
     page = ready(client)
     assert (page["ready"], page["package_source"], page["lake"]["reachable"]) == (True, "copy", False)
     assert page["lake"]["copy_age_s"] == pytest.approx(7200, abs=60)
-    assert page["alarm"] == f"the lake at {home.lake} is not available: its folder is not there. Try again shortly."
+    assert page["alarm"] == f"the lake at {home.lake} is not available: its folder is not there. {NO_FOLDER}"
     assert metric(client, "trainserve_predictor_lake_reachable") == 0
     assert metric(client, "trainserve_predictor_copy_age_seconds") == pytest.approx(7200, abs=60)
     assert metric(client, "trainserve_predictor_package_source", source="copy") == 1

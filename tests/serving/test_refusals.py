@@ -48,6 +48,13 @@ def test_what_is_not_there_is_not_found(client: Client, path: str) -> None:
     assert answer.json()["status"] == 404
 
 
+def test_a_path_that_nobody_serves_is_named_and_so_is_the_page_that_lists_them(client: Client) -> None:
+    answer = client.get("/nothing/here").json()
+
+    assert answer["detail"] == "Nothing is at '/nothing/here'. The page /schema lists what is here."
+    assert client.get("/schema").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", PREDICT), ("PUT", INFER), ("DELETE", f"/models/{USE_CASE}"), ("POST", "/health/live")]
 )
@@ -55,7 +62,8 @@ def test_another_method_is_not_allowed(client: Client, method: str, path: str) -
     answer = client.request(method, path)
 
     assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
-    assert answer.headers["allow"]
+    assert answer.json()["detail"] == f"'{path}' takes {answer.headers['allow']}, found {method}."
+    assert method not in answer.headers["allow"]
 
 
 def many(count: int, **changes: Any) -> list[dict[str, Any]]:

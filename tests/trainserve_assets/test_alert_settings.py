@@ -39,7 +39,7 @@ def test_receivers_are_of_three_kinds(home: Home) -> None:
         ({"receivers": [HOOK, HOOK]}, "receivers.name is 'duty', expected each name once"),
         ({"receivers": [HOOK | {"name": "on call"}]}, "receivers.name is 'on call'"),
         ({"receivers": [HOOK | {"timeout_s": 0}]}, "receivers.duty.timeout_s is 0"),
-        ({"receivers": [HOOK | {"least": "loud"}]}, r"\$.receivers\[0\].least"),
+        ({"receivers": [HOOK | {"least": "loud"}]}, r"at receivers\[0\].least"),
         ({"receivers": [HOOK | {"adress": "x"}]}, "adress"),
         ({"receivers": [HOOK | {"kind": "pager"}]}, "pager"),
         ({"receivers": [MAIL | {"to": []}]}, "receivers.team.to is"),

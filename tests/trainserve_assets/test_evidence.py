@@ -171,13 +171,25 @@ def test_an_approver_reads_figures_comparisons_and_gates(platform: Platform) -> 
     assert auc is not None
     assert auc.low is not None
     assert isinstance(console.file, StringIO)
-    for text in (console.file.getvalue(), page):
+    for text in (" ".join(console.file.getvalue().split()), page):
         assert f"{auc.value:.4f} [{auc.low:.4f}" in text
         assert "better_than_the_base_rate" in text
         assert "there is no champion yet" in text
         assert "3 packages have been judged on it" in text
     assert "![picture]" in page
     assert "depot=harbour" in page
+
+
+def test_a_terminal_of_80_columns_cuts_no_word_of_it_off(platform: Platform) -> None:
+    documents = list(evaluations(platform).values())
+    console = Console(width=80, file=StringIO())
+    console.print(evaluation_summary(platform.use_case, documents))
+
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    for gate in platform.use_case.release_standard:
+        assert shown.count(f"{gate.name}: ") + shown.count(f"{gate.name} (advisory): ") == len(documents)
 
 
 def test_gates_warn_and_stop_nothing(platform: Platform) -> None:

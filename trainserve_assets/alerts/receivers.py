@@ -10,6 +10,7 @@ import msgspec
 from checks.alerts import SEVERITIES, Severity, Statement, Telling
 from lake.documents import StrictDocument
 from lake.errors import SettingError
+from lake.misread import misread
 
 Security = Literal["none", "starttls", "tls"]
 _HIGHEST_PORT = 65_535
@@ -127,8 +128,10 @@ class AlertSettings(StrictDocument, frozen=True, kw_only=True):
             return msgspec.yaml.decode(path.read_bytes(), type=cls)
         except SettingError as error:
             raise SettingError(f"{path}: {error.setting}", error.found, error.expected) from error
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise SettingError(str(path), str(error), "receivers, each with name and kind, as docs/alerts.md has them") from error
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise SettingError(
+                str(path), misread(error), "receivers, each with name and kind, as docs/alerts.md has them"
+            ) from error
 
 
 def _check_url(name: str, url: str) -> None:

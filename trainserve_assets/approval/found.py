@@ -41,7 +41,11 @@ def find_evaluation(lake: LakeResource, named: str) -> Found:
         if evaluation_id.startswith(named)
     }
     if not matches:
-        raise NotFound("evaluation", named, f"`trainserve` looked in {lake.home.lake} and for a file of that name.")
+        raise NotFound(
+            "evaluation",
+            named,
+            f"It was looked for in {lake.home.lake}, and as a file of that name. Its id stands whole in its report.",
+        )
     if len(matches) > 1:
         raise SettingError("the evaluation", named, f"more of its id: {len(matches)} evaluations begin so")
     [(name, evaluation_id)] = matches

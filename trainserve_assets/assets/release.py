@@ -1,6 +1,7 @@
 """The asset `release`: a person's decision, verified and recorded. It has no automation, and its config no defaults."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -8,6 +9,7 @@ import dagster as dg
 import msgspec
 from pydantic import Field
 
+from lake.errors import TrainServeError
 from lake.release.ledger import Entry
 from lake.release.live import Live, fold
 from lake.tables import EVALUATION, RELEASE
@@ -68,7 +70,8 @@ def release_definitions(use_case: UseCase) -> dg.Definitions:
     ) -> Iterator[dg.AssetObservation | dg.MaterializeResult[None]]:
         request = msgspec.convert(config.model_dump(), Request)
         launch = Launch(tags=context.run.tags, alone=len(context.run.step_keys_to_execute or ()) == 1)
-        entry = record(lake, use_case, request, launch, datetime.now(timezone.utc))
+        with _told(context):
+            entry = record(lake, use_case, request, launch, datetime.now(timezone.utc))
         live = fold(lake.ledger(use_case.name).entries)
         if entry is None:
             yield dg.AssetObservation(
@@ -82,6 +85,16 @@ def release_definitions(use_case: UseCase) -> dg.Definitions:
             yield dg.MaterializeResult(metadata=metadata)
 
     return dg.Definitions(assets=[release])
+
+
+@contextmanager
+def _told(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Say why nothing is recorded in a line of its own: on the run's page the error itself stands behind two traces."""
+    try:
+        yield
+    except TrainServeError as error:
+        context.log.error(str(error))  # noqa: TRY400 - the trace is what hides it
+        raise
 
 
 def _entry_words(entry: Entry, live: Live) -> dict[str, dg.MetadataValue]:

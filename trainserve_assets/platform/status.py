@@ -44,7 +44,7 @@ def status() -> int:
 
 
 def _live(home: Home, use_case: str) -> str:
-    store = DocumentStore(home.lake)
+    store = DocumentStore(home.lake, make=False)
     if not is_begun(store, use_case, home.heads):
         return f"{use_case}: nothing was ever released; materialize {use_case}/release in Dagit"
     trust = Trust.read(home)

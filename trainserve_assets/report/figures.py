@@ -44,7 +44,7 @@ def comparison_rows(evaluations: Sequence[Evaluation]) -> list[Row]:
     return [
         {
             "candidate": evaluation.candidate,
-            "against": one.other if one.other == "base rate" else f"{one.other} {one.other_name[:12]}",
+            "against": _against(one),
             "metric": one.metric,
             "difference": words_of(one),
             "rows": f"{one.n:,}",
@@ -54,6 +54,13 @@ def comparison_rows(evaluations: Sequence[Evaluation]) -> list[Row]:
         for one in evaluation.differences
         if (one.metric, one.slice) == (HEADLINES[evaluation.task][0], "all")
     ]
+
+
+def _against(one: Difference) -> str:
+    """What it is compared with: a champion by its digest, a baseline by its candidate."""
+    if one.other == "base rate":
+        return one.other
+    return f"{one.other} {one.other_name[:12] if one.other == 'champion' else one.other_name}"
 
 
 def gate_rows(gates: Sequence[Gate], evaluations: Sequence[Evaluation]) -> list[Row]:

@@ -13,6 +13,7 @@ from trainserve_assets.use_case import UseCase
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.table import Table
 
 
 def evaluation_lines(gates: Sequence[Gate], evaluations: Sequence[Evaluation]) -> str:
@@ -39,22 +40,37 @@ def evaluation_page(use_case: UseCase, evaluations: Sequence[Evaluation], pictur
 
 
 def evaluation_summary(use_case: UseCase, evaluations: Sequence[Evaluation]) -> "Group":
-    """The evaluation as an approver reads it in a terminal: a rich renderable."""
+    """The evaluation as an approver reads it in a terminal, of 80 columns too: a rich renderable that cuts no word off."""
     from rich.console import Group
-    from rich.table import Table
-
-    def table(title: str, rows: Sequence[Row]) -> Table:
-        drawn = Table(*(rows[0] if rows else ()), title=title, title_justify="left")
-        for row in rows:
-            drawn.add_row(*row.values())
-        return drawn
 
     gates = use_case.release_standard
+    judged = [
+        {"passes": row["passes"], "gate, candidate, and why": f"{row['gate']}: {row['candidate']}\n{row['why']}"}
+        for row in gate_rows(gates, evaluations)
+    ]
     return Group(
-        table(f"{use_case.title}: candidates {_holdout_words(evaluations[0])}", candidate_rows(gates, evaluations)),
-        table("Compared on the same rows, with 95 % intervals over whole days", comparison_rows(evaluations)),
-        table("The release standard", gate_rows(gates, evaluations)),
+        _table(f"{use_case.title}: candidates {_holdout_words(evaluations[0])}", _turned(candidate_rows(gates, evaluations))),
+        _table("Compared on the same rows, with 95 % intervals over whole days", comparison_rows(evaluations)),
+        _table("The release standard", judged),
     )
+
+
+def _table(title: str, rows: Sequence[Row]) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(title=title, title_justify="left", show_lines=True)
+    for index, name in enumerate(rows[0] if rows else ()):
+        drawn.add_column(escape(name), overflow="fold", no_wrap=index == 0)
+    for row in rows:
+        drawn.add_row(*(escape(value) for value in row.values()))
+    return drawn
+
+
+def _turned(rows: Sequence[Row]) -> list[Row]:
+    """The same with a column for each row: there are more figures than candidates."""
+    first, *others = rows[0]
+    return [{first: name, **{row[first]: row[name] for row in rows}} for name in others]
 
 
 def _holdout_words(evaluation: Evaluation) -> str:

@@ -188,7 +188,7 @@ BINARY = [
     Bad(
         "a length within the JSON",
         tensors_body(parcel()),
-        "body: found Input data was truncated, expected JSON",
+        "body: found an end that came too soon, expected JSON",
         INFER,
         headers={JSON_LENGTH: "20"},
     ),
