@@ -288,6 +288,7 @@ def predictions_schema(schema: InputSchema) -> pl.Schema:
             "upstream_latency_us": pl.Int64(),
             "record_fields": pl.Int64(),
             "trace_id": pl.String(),
+            "assigned_release_seq": pl.Int64(),  # null: the release that was asked by the key is that of `release_seq`
             "spool_id": pl.String(),
             "seq": pl.Int64(),
             "event_date": pl.Date(),

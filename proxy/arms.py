@@ -18,7 +18,7 @@ from proxy.metrics import Metrics
 from proxy.observed import Outcomes
 from proxy.resilience import Resilience, resilience_of
 from proxy.router import Router
-from proxy.routing import Route
+from proxy.routing import CHAMPION, SHARE, Route
 from proxy.upstream import Inquiry, UpstreamAnswer, UpstreamFailed, Upstreams
 from proxy.watch import Watch
 
@@ -77,6 +77,8 @@ class Arms:
                 failed.append(exchange.arm)
                 if deadline - time.perf_counter() < _LEAST_S or not self._router.made_up_for(exchange.use_case, failed):
                     raise
+                if exchange.rule in (CHAMPION, SHARE):
+                    exchange.assigned = exchange.release
                 self._metrics.fallbacks.labels(exchange.use_case, exchange.arm).inc()
             else:
                 self._note(exchange, exchange.arm or "", failed=False)
