@@ -188,6 +188,8 @@ MAINTENANCE_SCHEMA = pl.Schema(
         "bytes": pl.Int64(),
         "rows": pl.Int64(),
         "left": pl.String(),  # what the run could not do
+        "key_id": pl.String(),  # of the log's key that signed `retired_before_utc`; null where nothing was retired
+        "signature": pl.Binary(),
     }
 )
 
