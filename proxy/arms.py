@@ -13,12 +13,13 @@ from lake.interface.bundle import ModelRequest
 from lake.interface.messages import InterfaceName, Provenance
 from lake.interface.problems import Refused
 from lake.log.exchange import Exchange
+from lake.parameters.reserved import RANDOMISED
 from lake.release.live import Release
 from proxy.metrics import Metrics
 from proxy.observed import Outcomes
 from proxy.resilience import Resilience, resilience_of
 from proxy.router import Router
-from proxy.routing import CHAMPION, SHARE, Route
+from proxy.routing import Route
 from proxy.upstream import Inquiry, UpstreamAnswer, UpstreamFailed, Upstreams
 from proxy.watch import Watch
 
@@ -77,7 +78,7 @@ class Arms:
                 failed.append(exchange.arm)
                 if deadline - time.perf_counter() < _LEAST_S or not self._router.made_up_for(exchange.use_case, failed):
                     raise
-                if exchange.rule in (CHAMPION, SHARE):
+                if exchange.rule in RANDOMISED:
                     exchange.assigned = exchange.release
                 self._metrics.fallbacks.labels(exchange.use_case, exchange.arm).inc()
             else:

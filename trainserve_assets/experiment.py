@@ -12,12 +12,12 @@ from checks.guardrails import Span
 from checks.sample_ratio import Assignment
 from lake.errors import SettingError
 from lake.input_schema import InputSchema
+from lake.parameters.reserved import FALLBACK, RANDOMISED, SHARE
 from lake.release.ledger import Entry
 from lake.tables import EXPERIMENT, EXPERIMENT_SCHEMA, conform
 from trainserve_assets.logged import answered, known_since, loss_name, with_losses
 
 SPAN = "5m"
-_RANDOMISED, _FALLBACK = ("champion", "share"), "fallback"
 _ASSIGNED = {
     "assigned_release_seq": pl.Int64,
     "assigned_role": pl.String,
@@ -53,13 +53,13 @@ def as_assigned(rows: pl.LazyFrame, entries: Sequence[Entry]) -> pl.LazyFrame:
     decided = [(one.event.seq, one.decision.role, one.decision.arm, one.decision.package_digest) for one in entries]
     releases = pl.LazyFrame(decided, schema=_ASSIGNED, orient="row")
     joined = rows.join(releases, on="assigned_release_seq", how="left", maintain_order="left")
-    made_up_for = pl.col("assigned_role").is_not_null() & (pl.col("purpose") == "answer") & (pl.col("rule") == _FALLBACK)
+    made_up_for = pl.col("assigned_role").is_not_null() & (pl.col("purpose") == "answer") & (pl.col("rule") == FALLBACK)
     own = {
         "role": pl.col("assigned_role"),
         "arm": pl.col("assigned_arm"),
         "package_digest": pl.col("assigned_package_digest"),
         "release_seq": pl.col("assigned_release_seq"),
-        "rule": pl.lit(_RANDOMISED[1]),
+        "rule": pl.lit(SHARE),
         "outcome": pl.lit("failed"),
     }
     return joined.with_columns(
@@ -106,7 +106,7 @@ def asked_of(rows: pl.LazyFrame, pair: Pair) -> pl.LazyFrame:
 
     A row that a rule of the operator's answered, or sent to an arm, was not randomised. `rows` are those of `as_assigned`.
     """
-    randomised = (pl.col("purpose") == "answer") & (pl.col("rule").is_null() | pl.col("rule").is_in(_RANDOMISED))
+    randomised = (pl.col("purpose") == "answer") & (pl.col("rule").is_null() | pl.col("rule").is_in(RANDOMISED))
     champion = (pl.col("package_digest") == pair.champion_digest) & randomised
     asked = pl.col("purpose") == "shadow" if pair.design == "shadow" else randomised
     challenger = (pl.col("package_digest") == pair.challenger_digest) & asked

@@ -15,8 +15,8 @@ from lake.log.records import PredictionRecord
 from lake.package import exact
 from lake.parameters import Parameters, find_parameters
 from lake.parameters.changes import changes_of_meaning
-from lake.parameters.checked_rules import RESERVED
 from lake.parameters.effects import Ruled, answered_in_place, ruled
+from lake.parameters.reserved import NOT_ASKED, RESERVED
 from lake.parameters.retrial import Retrial
 from lake.parameters.rules import Rule, described
 from lake.parameters.signed import Judge
@@ -134,7 +134,7 @@ class _Again:
     def row(self, record: PredictionRecord) -> str:
         """How one row came to its answer."""
         what = f"the answer to row {record.row}"
-        if record.rule in ("inactive", "stopped"):
+        if record.rule in NOT_ASKED:
             fixed = self._document.inactive_answer
             self._check(record, None if fixed is None else list(fixed.scores), what)
             return f"Row {record.row} was answered {record.answer}, which stands for it while it is {record.rule}."
