@@ -23,12 +23,11 @@ from lake.parameters.signed import Judge
 from lake.parameters.stored import versions
 from lake.release.decision import RiskTier
 from lake.release.ledger import Ledger
-from lake.release.live import fold
+from lake.release.live import fold, tier_of
 from lake.release.trust import Trust
 from lake.times import utc
 
 _SHOWN_ROWS = 10
-_TIERS: tuple[RiskTier, ...] = ("low", "medium", "high")
 
 
 class Undecided(Exception):
@@ -96,10 +95,9 @@ class Ruling:
         return found
 
     def _tier(self, at: datetime) -> RiskTier:
-        """How much hung on what was live then; before the first release nobody knew, so the most."""
+        """How much hung on what was live then."""
         entries = [entry for entry in self._ledger.entries if utc(entry.event.at_utc) <= at]
-        tiers = [entries[release.seq - 1].decision.risk_tier for release in fold(entries).releases.values()]
-        return max(tiers, key=_TIERS.index, default="high")
+        return tier_of(fold(entries), entries)
 
 
 def since(steps: Sequence[Step], rule: Rule) -> Step:
