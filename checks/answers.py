@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from checks.steps import DailyFigure
-from checks.verdict import Verdict
+from checks.verdict import Remedy, Verdict
 
 # How often a class must be expected on a day, for its absence to say something; and how many rows are too many at least.
 _EXPECTED, _FEWEST = 12.0, 20.0
@@ -49,8 +49,16 @@ def every_class_is_answered(shares: Mapping[str, Sequence[DailyFigure]]) -> Verd
     )
 
 
-def shares_stay_small(shares: Mapping[str, Sequence[DailyFigure]], greatest: Mapping[str, float], fewest_rows: int) -> Verdict:
-    """Whether on no two days on end, the newest of them, a share was above what is allowed for it, in `greatest` by its name."""
+def shares_stay_small(
+    shares: Mapping[str, Sequence[DailyFigure]],
+    greatest: Mapping[str, float],
+    fewest_rows: int,
+    remedies: Mapping[str, Remedy],
+) -> Verdict:
+    """Whether on no two days on end, the newest of them, a share was above what is allowed for it, in `greatest` by its name.
+
+    `remedies` has, by its name too, what helps where it was; that of the share that is furthest above counts.
+    """
     known = {name: days for name, days in shares.items() if days and days[-1].n * 2 >= fewest_rows}
     rows = max((days[-1].n for days in known.values()), default=0)
     if not known:
@@ -67,4 +75,5 @@ def shares_stay_small(shares: Mapping[str, Sequence[DailyFigure]], greatest: Map
         observed=lasting[worst],
         limit=greatest[worst],
         rows=rows,
+        remedy=remedies[worst] if above else None,
     )

@@ -18,4 +18,11 @@ def drops_are_taken_whole(newest: Sequence[Delivered]) -> Verdict:
     words = [f"{one.drop} was refused: {one.refused}" for one in refused]
     words += [f"of {one.drop} {one.rejected:,} of {one.rows:,} rows were rejected: see rejected_labels" for one in spoilt]
     reason = "; ".join(words) or f"All {rows:,} rows of {len(newest):,} drops were labels."
-    return Verdict(passed=not words, reason=reason, observed=float(rejected), limit=0.0, rows=rows)
+    return Verdict(
+        passed=not words,
+        reason=reason,
+        observed=float(rejected),
+        limit=0.0,
+        rows=rows,
+        remedy="fix the source" if words else None,
+    )

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
-from checks.verdict import Verdict
+from checks.verdict import Remedy, Verdict
 from lake.parameters.document import Parameters
-from lake.parameters.rules import MEANING, Refuse, Rule
+from lake.parameters.rules import Refuse, Rule
 from lake.release.live import Live
 from lake.times import utc
 
@@ -27,7 +28,14 @@ def releases_last(live: Live, now: datetime, fewest_days: float) -> Verdict:
     when = f"expired {-days:.1f} days ago" if days < 0 else f"expires in {days:.1f} days"
     advice = "" if passed else ": approve it again, or another candidate"
     reason = f"release {release.seq} on arm {arm!r} {when}, at {release.expires_at_utc}{advice}"
-    return Verdict(passed=passed, reason=reason, observed=days, limit=fewest_days, rows=len(live.releases))
+    return Verdict(
+        passed=passed,
+        reason=reason,
+        observed=days,
+        limit=fewest_days,
+        rows=len(live.releases),
+        remedy=None if passed else "retrain",
+    )
 
 
 def changes_are_temporary(history: Sequence[Parameters], now: datetime, longest_days: float) -> Verdict:
@@ -39,29 +47,47 @@ def changes_are_temporary(history: Sequence[Parameters], now: datetime, longest_
         return Verdict(
             passed=True, reason="nothing was ever changed: the parameters are those of the environment", limit=longest_days
         )
-    standing = {what: (now - _since(history, holds)) / timedelta(days=1) for what, holds in _exceptions(history[-1]).items()}
+    exceptions = _exceptions(history[-1])
+    standing = {what: (now - _since(history, one.holds)) / timedelta(days=1) for what, one in exceptions.items()}
     if not standing:
         reason = f"nothing in version {history[-1].version} stops, refuses or changes answers"
         return Verdict(passed=True, reason=reason, observed=0.0, limit=longest_days, rows=len(history))
-    longest = max(standing.values())
+    oldest = max(standing, key=lambda what: standing[what])
+    longest = standing[oldest]
     late = [what for what, days in standing.items() if days > longest_days]
     named = ", ".join(f"{what} for {standing[what]:.0f} days" for what in late or standing)
     advice = "; take it back, or train and release a model that needs no such thing" if late else ""
     reason = f"in force are {named}; {longest_days:g} days are allowed{advice}"
-    return Verdict(passed=not late, reason=reason, observed=longest, limit=longest_days, rows=len(history))
+    return Verdict(
+        passed=not late,
+        reason=reason,
+        observed=longest,
+        limit=longest_days,
+        rows=len(history),
+        remedy=exceptions[oldest].remedy if late else None,
+    )
 
 
-def _exceptions(newest: Parameters) -> dict[str, Callable[[Parameters], bool]]:
-    """What in a version is none of everyday: by its words, whether another version has it too."""
-    found: dict[str, Callable[[Parameters], bool]] = {}
+class _Exception(NamedTuple):
+    """Whether a version has it too, and what makes it needless."""
+
+    holds: Callable[[Parameters], bool]
+    remedy: Remedy
+
+
+def _exceptions(newest: Parameters) -> dict[str, _Exception]:
+    """What in a version is none of everyday, by its words."""
+    found: dict[str, _Exception] = {}
     if not newest.active:
-        found["the stop of the use case"] = _stopped
+        found["the stop of the use case"] = _Exception(_stopped, "roll back")
     for name, arm in newest.arms.items():
         if not arm.active:
-            found[f"the stop of arm {name!r}"] = partial(_arm_stopped, name)
+            found[f"the stop of arm {name!r}"] = _Exception(partial(_arm_stopped, name), "roll back")
     for rule in newest.rules:
-        if any(isinstance(effect, (*MEANING, Refuse)) for effect in rule.then):
-            found[f"rule {rule.name!r}"] = partial(_has_rule, rule)
+        if rule.changes_meaning:
+            found[f"rule {rule.name!r}"] = _Exception(partial(_has_rule, rule), "retrain")
+        elif any(isinstance(effect, Refuse) for effect in rule.then):
+            found[f"rule {rule.name!r}"] = _Exception(partial(_has_rule, rule), "fix the source")
     return found
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from lake.documents import StrictDocument, sha256, write_file
 from lake.errors import NotFound, SettingError
+from lake.file_lock import locked
 from lake.misread import misread
 
 CredentialRole = Literal["client", "labeller", "operator", "monitor"]
@@ -58,12 +59,12 @@ class Credentials:
 
 def add_credential(path: Path, name: str, roles: tuple[CredentialRole, ...]) -> str:
     """Make a key, keep its hash in the file, and return the key: it is shown only this once."""
-    known = _decode(path) if path.exists() else CredentialFile()
-    if any(credential.id == name for credential in known.credentials):
-        raise SettingError("credential id", name, "one that the file does not have yet")
-    key = secrets.token_urlsafe(32)
-    grown = (*known.credentials, Credential(id=name, sha256=sha256(key.encode()), roles=roles))
-    _write(path, grown)
+    with locked(path):
+        known = read_credentials(path) or ()
+        if any(credential.id == name for credential in known):
+            raise SettingError("credential id", name, "one that the file does not have yet")
+        key = secrets.token_urlsafe(32)
+        _write(path, (*known, Credential(id=name, sha256=sha256(key.encode()), roles=roles)))
     return key
 
 
@@ -74,11 +75,12 @@ def read_credentials(path: Path) -> tuple[Credential, ...] | None:
 
 def remove_credential(path: Path, name: str) -> int:
     """Take a key back; returns how many are left. With none left nobody is let in. Raises NotFound for a name without one."""
-    known = read_credentials(path) or ()
-    left = tuple(credential for credential in known if credential.id != name)
-    if len(left) == len(known):
-        raise NotFound("key of", name, f"{path} has those of {[credential.id for credential in known]}.")
-    _write(path, left)
+    with locked(path):
+        known = read_credentials(path) or ()
+        left = tuple(credential for credential in known if credential.id != name)
+        if len(left) == len(known):
+            raise NotFound("key of", name, f"{path} has those of {[credential.id for credential in known]}.")
+        _write(path, left)
     return len(left)
 
 

@@ -188,6 +188,8 @@ MAINTENANCE_SCHEMA = pl.Schema(
         "bytes": pl.Int64(),
         "rows": pl.Int64(),
         "left": pl.String(),  # what the run could not do
+        "key_id": pl.String(),  # of the log's key that signed `retired_before_utc`; null where nothing was retired
+        "signature": pl.Binary(),
     }
 )
 
@@ -288,6 +290,7 @@ def predictions_schema(schema: InputSchema) -> pl.Schema:
             "upstream_latency_us": pl.Int64(),
             "record_fields": pl.Int64(),
             "trace_id": pl.String(),
+            "assigned_release_seq": pl.Int64(),  # null: the release that was asked by the key is that of `release_seq`
             "spool_id": pl.String(),
             "seq": pl.Int64(),
             "event_date": pl.Date(),

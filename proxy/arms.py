@@ -13,6 +13,7 @@ from lake.interface.bundle import ModelRequest
 from lake.interface.messages import InterfaceName, Provenance
 from lake.interface.problems import Refused
 from lake.log.exchange import Exchange
+from lake.parameters.reserved import RANDOMISED
 from lake.release.live import Release
 from proxy.metrics import Metrics
 from proxy.observed import Outcomes
@@ -77,6 +78,8 @@ class Arms:
                 failed.append(exchange.arm)
                 if deadline - time.perf_counter() < _LEAST_S or not self._router.made_up_for(exchange.use_case, failed):
                     raise
+                if exchange.rule in RANDOMISED:
+                    exchange.assigned = exchange.release
                 self._metrics.fallbacks.labels(exchange.use_case, exchange.arm).inc()
             else:
                 self._note(exchange, exchange.arm or "", failed=False)

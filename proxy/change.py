@@ -93,8 +93,8 @@ class Changes:
         Raises NotFound, OSError.
         """
         self._watch.state(use_case)
-        held = [path for path, one in read_held(self._home).items() if one.use_case == use_case]
-        taken = [path for path in held if arm is None or read_held(self._home)[path].concerns == arm]
+        held = read_held(self._home)
+        taken = [path for path, one in held.items() if one.use_case == use_case and arm in (None, one.concerns)]
         for path in taken:
             let_go(path)
         self._watch.look_at_switch()

@@ -20,12 +20,13 @@ from lake.interface.trace import Trace
 from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
 from lake.log.receipts import with_proof
+from lake.parameters.reserved import RATE_LIMIT
 from lake.protocol import protocol_version
 from lake.release.live import Release
 from proxy.arms import Arms
 from proxy.metrics import Metrics
 from proxy.observed import Outcomes
-from proxy.rate_limit import RATE_LIMIT, RateLimits, TooMany
+from proxy.rate_limit import RateLimits, TooMany
 from proxy.router import Inactive, Settled
 from proxy.ruled import changed_answer, is_changed, settled_answer
 from proxy.shadows import Shadows

@@ -8,7 +8,6 @@ from math import ceil
 from lake.interface.problems import Refused
 from lake.parameters.document import RateLimit
 
-RATE_LIMIT = "rate_limit"
 # A client whose bucket is full again needs none: so many are kept before those are forgotten.
 _MOST_BUCKETS = 10_000
 

@@ -7,12 +7,11 @@ from lake.errors import TrainServeError
 from lake.interface.problems import Refused
 from lake.log.exchange import Exchange
 from lake.parameters.effects import answered_in_place
+from lake.parameters.reserved import INACTIVE, STOPPED
 from lake.parameters.rules import Refuse, Rule, UseArm
 from lake.release.expiry import APPROVE_AGAIN, refused
 from proxy.routing import Route, choose, made_up_for, overridden
 from proxy.watch import State, Watch
-
-INACTIVE, STOPPED = "inactive", "stopped"
 
 
 class Inactive(Refused):

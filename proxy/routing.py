@@ -7,11 +7,10 @@ import msgspec
 
 from lake.parameters import Parameters
 from lake.parameters.keys import places
+from lake.parameters.reserved import CHAMPION, FALLBACK, SHARE
 from lake.parameters.shares import allowed_share, share_of
 from lake.release.live import Live, Release
 from proxy.plan import Plan
-
-CHAMPION, SHARE, FALLBACK = "champion", "share", "fallback"
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -174,6 +174,7 @@ def _of_the_shadow(exchange: Exchange, arm: str, parameters_version: int) -> Exc
         answers=None,
         arm=arm,
         release=None,
+        assigned=None,
         engine=None,
         attempts=0,
         parameters_version=parameters_version,

@@ -20,7 +20,7 @@ from lake.parameters import Parameters
 from lake.release.decision import RiskTier
 from lake.release.expiry import ahead, refused, served_on
 from lake.release.ledger import Ledger, is_begun
-from lake.release.live import Live, Release, fold, revoked
+from lake.release.live import Live, Release, fold, revoked, tier_of
 from lake.release.policy import BUILT_IN, Policy
 from lake.release.trust import Trust
 from lake.times import Clock, now_utc
@@ -31,7 +31,6 @@ from proxy.switch import Switch
 
 POLL_INTERVAL_S = 0.5
 _SWITCH_INTERVAL_S = 0.2
-_TIERS: tuple[RiskTier, ...] = ("low", "medium", "high")
 # A predictor swaps within a poll of the ledger; for so long the release that was just replaced may still answer.
 SUPERSEDED_GRACE_US = 5_000_000
 
@@ -253,7 +252,6 @@ class Watch:
         before, live = self._states[use_case].live, fold(ledger.entries)
         if live == before:
             return
-        tiers = [ledger.entries[release.seq - 1].decision.risk_tier for release in live.releases.values()]
         log.info("live releases changed", use_case=use_case, live={arm: one.model_version for arm, one in live.releases.items()})
         ended = revoked(ledger.entries)
         superseded = Live(
@@ -263,7 +261,7 @@ class Watch:
                 if live.on(arm) is not None and former.package_digest not in ended
             }
         )
-        tier = max(tiers, key=_TIERS.index, default="high")
+        tier = tier_of(live, ledger.entries)
         self._change(use_case, live=live, superseded=superseded, superseded_at_us=now_us(), tier=tier)
 
     def _read_parameters(self, use_case: str) -> None:

@@ -12,11 +12,18 @@ from checks.guardrails import Span
 from checks.sample_ratio import Assignment
 from lake.errors import SettingError
 from lake.input_schema import InputSchema
+from lake.parameters.reserved import FALLBACK, RANDOMISED, SHARE
+from lake.release.ledger import Entry
 from lake.tables import EXPERIMENT, EXPERIMENT_SCHEMA, conform
 from trainserve_assets.logged import answered, known_since, loss_name, with_losses
 
 SPAN = "5m"
-_RANDOMISED = ("champion", "share")
+_ASSIGNED = {
+    "assigned_release_seq": pl.Int64,
+    "assigned_role": pl.String,
+    "assigned_arm": pl.String,
+    "assigned_package_digest": pl.String,
+}
 _P95 = 0.95
 # A challenger that has not been asked for so long beside the champion is not in an experiment any more.
 _ENDED_AFTER = timedelta(days=7)
@@ -34,6 +41,30 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     from_utc: datetime
     until_utc: datetime
     ended: bool
+
+
+def as_assigned(rows: pl.LazyFrame, entries: Sequence[Entry]) -> pl.LazyFrame:
+    """The rows, each as one of the arm that it was assigned to: where that failed and another answered, a failure of its own.
+
+    So a model that fails the requests it finds hard neither loses them from its side nor leaves them on the other's.
+    """
+    if "assigned_release_seq" not in rows.collect_schema():  # no row since there are assignments
+        return rows
+    decided = [(one.event.seq, one.decision.role, one.decision.arm, one.decision.package_digest) for one in entries]
+    releases = pl.LazyFrame(decided, schema=_ASSIGNED, orient="row")
+    joined = rows.join(releases, on="assigned_release_seq", how="left", maintain_order="left")
+    made_up_for = pl.col("assigned_role").is_not_null() & (pl.col("purpose") == "answer") & (pl.col("rule") == FALLBACK)
+    own = {
+        "role": pl.col("assigned_role"),
+        "arm": pl.col("assigned_arm"),
+        "package_digest": pl.col("assigned_package_digest"),
+        "release_seq": pl.col("assigned_release_seq"),
+        "rule": pl.lit(SHARE),
+        "outcome": pl.lit("failed"),
+    }
+    return joined.with_columns(
+        pl.when(made_up_for).then(assigned).otherwise(name).alias(name) for name, assigned in own.items()
+    ).drop("assigned_role", "assigned_arm", "assigned_package_digest")
 
 
 def pairs(rows: pl.LazyFrame) -> list[Pair]:
@@ -73,9 +104,9 @@ def pairs(rows: pl.LazyFrame) -> list[Pair]:
 def asked_of(rows: pl.LazyFrame, pair: Pair) -> pl.LazyFrame:
     """The rows of both arms while both were asked, with `unit`, what was randomised or answered by both, and `challenger`.
 
-    A row that a rule of the operator's answered, or sent to an arm, was not randomised, nor one that fell back.
+    A row that a rule of the operator's answered, or sent to an arm, was not randomised. `rows` are those of `as_assigned`.
     """
-    randomised = (pl.col("purpose") == "answer") & (pl.col("rule").is_null() | pl.col("rule").is_in(_RANDOMISED))
+    randomised = (pl.col("purpose") == "answer") & (pl.col("rule").is_null() | pl.col("rule").is_in(RANDOMISED))
     champion = (pl.col("package_digest") == pair.champion_digest) & randomised
     asked = pl.col("purpose") == "shadow" if pair.design == "shadow" else randomised
     challenger = (pl.col("package_digest") == pair.challenger_digest) & asked

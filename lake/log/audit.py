@@ -22,9 +22,9 @@ from lake.log.chain import ChainHead, read_chain
 from lake.log.commits import NOWHERE
 from lake.log.erasures import ErasedRecord, read_erasures
 from lake.log.log_key import LogKeys, read_trusted_log
-from lake.log.maintenance import retired_before
 from lake.log.merkle import leaf_of
 from lake.log.record_rows import encoded_rows
+from lake.log.retirement import read_retirements
 from lake.log.sealed import SealedRecord, SealedSlot, Stretch
 from lake.log.segment import closed_segments, first_seq, segments
 from lake.log.slot import slots, spool_id
@@ -74,12 +74,20 @@ class Counts(msgspec.Struct, kw_only=True):
 class _LoggedTable:
     """One table of rows, at one version."""
 
-    def __init__(self, lake: str, use_case: str, name: str) -> None:
+    def __init__(self, lake: str, use_case: str, name: str, keys: LogKeys) -> None:
         self.pinned = PinnedTable(lake, Table(lake, use_case, name))
         self.use_case = use_case
         self.name = name
         self.rows = self.pinned.rows
-        self._retired_before_us = _retired_before_us(lake, use_case, name)
+        self._retired_before_us = 0
+        self._said: list[tuple[int, str]] = []  # up to when rows are said to be retired by what does not prove it, and why not
+        for one in read_retirements(Table(lake, use_case, MAINTENANCE), name):
+            before_us = epoch_us(one.before_utc + _ARRIVED_WITHIN)
+            problem = one.problem(keys)
+            if problem is None:
+                self._retired_before_us = before_us
+                break  # those that follow reach less far
+            self._said.append((before_us, problem))
 
     def has_shipped(self, spool: str, seq: int) -> bool:
         """Whether this record's row was ever appended: each append tells the highest number of a slot."""
@@ -89,6 +97,11 @@ class _LoggedTable:
     def is_retired(self, record: SealedRecord) -> bool:
         """Whether the row may have been deleted for its age."""
         return record.committed_at_us < self._retired_before_us
+
+    def unproven(self, record: SealedRecord) -> str:
+        """What is to be said of a retirement that would explain why the row is gone, if it were proven."""
+        said = (problem for before_us, problem in self._said if record.committed_at_us < before_us)
+        return next((f": it is said to be retired, but {problem}" for problem in said), "")
 
 
 class Audit:
@@ -103,7 +116,7 @@ class Audit:
         self._shipped = {identity: _shipped_head(folder) for identity, folder in self._local.items()}
         commits = Table(home.lake, LOG, COMMITS)
         self._commits = PinnedTable(home.lake, commits) if commits.exists() else None
-        self._tables = [_LoggedTable(home.lake, *place) for place in _places(home.lake, scope)]
+        self._tables = [_LoggedTable(home.lake, *place, self._keys) for place in _places(home.lake, scope)]
 
     def findings(self) -> Iterator[str]:
         """What does not hold, each in a sentence that names it. Files that cannot be read are named, and end it."""
@@ -190,7 +203,7 @@ class Audit:
             elif table is not None and table.is_retired(record):
                 self.counts.retired += 1
             elif table is not None and table.has_shipped(spool, seq):
-                yield f"{what}, which commit {record.commit} sealed at {when}, was removed"
+                yield f"{what}, which commit {record.commit} sealed at {when}, was removed{table.unproven(record)}"
             elif now_us() - record.committed_at_us > _SHIPPED_WITHIN_US:
                 yield f"{what}, which commit {record.commit} sealed at {when}, is not there: removed, or its shipper stands"
             else:
@@ -276,12 +289,6 @@ def _shipped_head(folder: Path) -> ChainHead:
     waits = any(path.stat().st_size for path in closed_segments(folder))
     is_closed = all(first_seq(path) > head.last_seq for path in segments(folder)[-1:])
     return head if is_closed and not waits else ChainHead()
-
-
-def _retired_before_us(lake: str, use_case: str, name: str) -> int:
-    """Up to when commits may have records that were deleted for their age, as the table of maintenance says."""
-    moment = retired_before(Table(lake, use_case, MAINTENANCE), name)
-    return 0 if moment is None else epoch_us(moment + _ARRIVED_WITHIN)
 
 
 def _named(rows: pl.DataFrame) -> Iterator[tuple[int, str | None, int | None]]:

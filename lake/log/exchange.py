@@ -37,6 +37,7 @@ class Exchange(msgspec.Struct, kw_only=True):
     threshold: float | None = None
     answers: list[list[float]] | None = None
     release: Release | None = None
+    assigned: Release | None = None
     arm: str | None = None
     attempts: int = 0
     upstream_latency_us: int | None = None
@@ -105,5 +106,6 @@ class Exchange(msgspec.Struct, kw_only=True):
             latency_us=int((time.perf_counter() - self.started) * 1_000_000),
             upstream_latency_us=self.upstream_latency_us,
             trace_id=self.trace_id,
+            assigned_release_seq=None if self.assigned is None else self.assigned.seq,
             **of_the_row,
         )

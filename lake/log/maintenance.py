@@ -13,6 +13,8 @@ import polars as pl
 from lake.delta import Table
 from lake.delta_properties import SHORT_LOG, UNUSED, WHOLE_LOG, keep_unused
 from lake.errors import Conflict, TrainServeError
+from lake.log.log_key import LogKey
+from lake.log.retirement import Retirement
 from lake.tables import MAINTENANCE, MAINTENANCE_SCHEMA, conform
 
 # A table that gets a commit every 5 s has 180 of them after a quarter of an hour.
@@ -79,22 +81,24 @@ def maintain(table: Table, upkeep: Upkeep, at: datetime, *, thorough: bool) -> D
     return done
 
 
-def append_maintenance(table: Table, at: datetime, runs: Collection[Done]) -> int:
-    """Keep what was done, one row for each table that was changed; returns how many. Safe to run twice."""
+def append_maintenance(table: Table, at: datetime, runs: Collection[Done], key: LogKey) -> int:
+    """Keep what was done, one row for each table that was changed; returns how many. Safe to run twice.
+
+    Up to when rows were retired is signed: see `lake.log.retirement`.
+    """
     changed = [done for done in runs if done.joined_files or done.retired_rows or done.removed_files]
     if not changed:
         return 0
-    rows = [{"maintained_at_utc": at, **msgspec.structs.asdict(done)} for done in changed]
+    rows = [{"maintained_at_utc": at, **msgspec.structs.asdict(done), **_signed(table.use_case, done, key)} for done in changed]
     frame = conform(pl.DataFrame(rows, schema=MAINTENANCE_SCHEMA), MAINTENANCE_SCHEMA, MAINTENANCE)
     return table.append_new(frame, ["maintained_at_utc", "table"])
 
 
-def retired_before(table: Table, of: str) -> datetime | None:
-    """Up to when the rows of a table were deleted for their age, as its use case's `maintenance` says; None for never."""
-    if not table.exists():
-        return None
-    moments = table.scan().filter(table=of).select(pl.col("retired_before_utc").max()).collect().item()
-    return moments if isinstance(moments, datetime) else None
+def _signed(use_case: str, done: Done, key: LogKey) -> dict[str, str | bytes | None]:
+    if done.retired_before_utc is None:
+        return {"key_id": None, "signature": None}
+    signed = Retirement(use_case=use_case, table=done.table, before_utc=done.retired_before_utc).signed(key)
+    return {"key_id": signed.key_id, "signature": signed.signature}
 
 
 def _retire(table: Table, upkeep: Upkeep, at: datetime, done: Done) -> None:

@@ -21,6 +21,8 @@ Outcome = Literal["answered", "refused", "failed", "inactive"]
 class PredictionRecord(msgspec.Struct, array_like=True, tag=PREDICTIONS, kw_only=True, gc=False):
     """One row of one request, as one arm computed it.
 
+    `assigned_release_seq` is the release that the request was handed to by its key, where that failed and another was asked.
+
     Array-like: a field is added at the end, with a default, and `record_fields` tells how many there were then.
     """
 
@@ -50,8 +52,9 @@ class PredictionRecord(msgspec.Struct, array_like=True, tag=PREDICTIONS, kw_only
     scores: list[float] | None = None
     answer: list[float] | None = None
     upstream_latency_us: int | None = None
-    record_fields: int = 28
+    record_fields: int = 29
     trace_id: str | None = None
+    assigned_release_seq: int | None = None
 
 
 class LabelRecord(msgspec.Struct, array_like=True, tag=LABELS, kw_only=True, gc=False):

@@ -15,20 +15,19 @@ from lake.log.records import PredictionRecord
 from lake.package import exact
 from lake.parameters import Parameters, find_parameters
 from lake.parameters.changes import changes_of_meaning
-from lake.parameters.checked_rules import RESERVED
 from lake.parameters.effects import Ruled, answered_in_place, ruled
+from lake.parameters.reserved import NOT_ASKED, RESERVED
 from lake.parameters.retrial import Retrial
 from lake.parameters.rules import Rule, described
 from lake.parameters.signed import Judge
 from lake.parameters.stored import versions
 from lake.release.decision import RiskTier
 from lake.release.ledger import Ledger
-from lake.release.live import fold
+from lake.release.live import fold, tier_of
 from lake.release.trust import Trust
 from lake.times import utc
 
 _SHOWN_ROWS = 10
-_TIERS: tuple[RiskTier, ...] = ("low", "medium", "high")
 
 
 class Undecided(Exception):
@@ -96,10 +95,9 @@ class Ruling:
         return found
 
     def _tier(self, at: datetime) -> RiskTier:
-        """How much hung on what was live then; before the first release nobody knew, so the most."""
+        """How much hung on what was live then."""
         entries = [entry for entry in self._ledger.entries if utc(entry.event.at_utc) <= at]
-        tiers = [entries[release.seq - 1].decision.risk_tier for release in fold(entries).releases.values()]
-        return max(tiers, key=_TIERS.index, default="high")
+        return tier_of(fold(entries), entries)
 
 
 def since(steps: Sequence[Step], rule: Rule) -> Step:
@@ -134,7 +132,7 @@ class _Again:
     def row(self, record: PredictionRecord) -> str:
         """How one row came to its answer."""
         what = f"the answer to row {record.row}"
-        if record.rule in ("inactive", "stopped"):
+        if record.rule in NOT_ASKED:
             fixed = self._document.inactive_answer
             self._check(record, None if fixed is None else list(fixed.scores), what)
             return f"Row {record.row} was answered {record.answer}, which stands for it while it is {record.rule}."

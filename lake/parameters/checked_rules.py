@@ -10,6 +10,7 @@ import msgspec
 from lake.errors import InvalidInput, Problem
 from lake.input_schema import Field, InputSchema
 from lake.parameters.document import Content
+from lake.parameters.reserved import RESERVED
 from lake.parameters.rules import (
     ARRIVAL,
     HOUR,
@@ -36,8 +37,6 @@ MOST_RULES = 100
 MOST_COMPARISONS = 1_000
 MOST_VALUES = 10_000
 DEEPEST = 10
-# What stands in the rows that no rule answered.
-RESERVED = ("champion", "share", "fallback", "inactive", "stopped", "rate_limit")
 _LARGEST = 2**53 - 1  # beyond it JSON has no exact integers
 
 PSEUDO_FIELDS = {

@@ -1,10 +1,9 @@
 """How far a chain has been seen: kept in the home, apart from what it guards, so that a cut tail is noticed."""
 
-import fcntl
-import os
 from pathlib import Path
 
-from lake.documents import Document, canonical, decoded, make_folder, write_file
+from lake.documents import Document, canonical, decoded, write_file
+from lake.file_lock import locked
 
 GENESIS = "0" * 64
 
@@ -27,11 +26,6 @@ def read_head(path: Path) -> Head:
 
 def keep_head(path: Path, head: Head) -> None:
     """Keep the head unless a higher one is kept: several readers of one home never step it back."""
-    make_folder(path.parent)
-    lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path):
         if read_head(path).seq < head.seq:
             write_file(path, canonical(head))
-    finally:
-        os.close(lock)

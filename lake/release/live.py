@@ -1,13 +1,15 @@
 """What is live: a fold over the ledger's events, pure and the same for every reader."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
-from lake.release.decision import Role
+from lake.release.decision import RiskTier, Role
 from lake.release.ledger import Entry, Identity
 from lake.times import utc
+
+_TIERS: tuple[RiskTier, ...] = ("low", "medium", "high")
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +59,12 @@ class Live(msgspec.Struct, frozen=True):
     def champion(self) -> Release | None:
         """The release whose answer counts."""
         return next((release for release in self.releases.values() if release.role == "champion"), None)
+
+
+def tier_of(live: Live, entries: Sequence[Entry]) -> RiskTier:
+    """How much hangs on what is live after these events; before the first release nobody knows, so the most."""
+    tiers = [entries[release.seq - 1].decision.risk_tier for release in live.releases.values()]
+    return max(tiers, key=_TIERS.index, default="high")
 
 
 def fold(entries: Iterable[Entry]) -> Live:

@@ -7,6 +7,7 @@ import pytest
 
 from checks.answers import every_class_is_answered, shares_stay_small
 from checks.steps import DailyFigure
+from checks.verdict import Remedy
 
 FIRST = date(2013, 7, 1)
 
@@ -58,16 +59,24 @@ def test_before_nine_days_it_is_not_known() -> None:
 
 @pytest.mark.parametrize(("last", "passed"), [([0.0, 0.3], True), ([0.3, 0.0], True), ([0.3, 0.2], False), ([0.04, 0.05], True)])
 def test_a_share_is_too_large_when_it_was_on_two_days_on_end(last: list[float], *, passed: bool) -> None:
-    verdict = shares_stay_small({"answers of a fallback": shares(0.0, 0.0, *last), "other": shares(0.0)}, GREATEST, 200)
+    verdict = shares_stay_small({"answers of a fallback": shares(0.0, 0.0, *last), "other": shares(0.0)}, GREATEST, 200, REMEDIES)
 
     assert verdict.passed is passed
     assert "answers of a fallback" in verdict.reason
+    assert verdict.remedy == (None if passed else "roll back")
+
+
+def test_of_shares_that_are_too_large_the_one_that_is_furthest_so_names_the_remedy() -> None:
+    both = {"answers of a fallback": shares(0.06, 0.06), "other": shares(1.0, 1.0)}
+
+    assert shares_stay_small(both, GREATEST, 200, REMEDIES).remedy == "retrain"
 
 
 GREATEST = {"answers of a fallback": 0.05, "other": 0.5}
+REMEDIES: dict[str, Remedy] = {"answers of a fallback": "roll back", "other": "retrain"}
 
 
 def test_days_of_few_rows_are_not_judged() -> None:
-    verdict = shares_stay_small({"other": shares(1.0, 1.0, rows=20)}, GREATEST, 200)
+    verdict = shares_stay_small({"other": shares(1.0, 1.0, rows=20)}, GREATEST, 200, REMEDIES)
 
     assert (verdict.passed, verdict.observed) == (False, None)

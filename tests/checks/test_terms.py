@@ -49,6 +49,7 @@ def test_a_release_that_ends_soon_or_has_ended_is_named(days: list[float | None]
 
     assert verdict.passed is passed
     assert verdict.reason.startswith(said)
+    assert verdict.remedy == ("retrain" if not passed and days else None)
 
 
 def versions(*changes: dict[str, Any]) -> list[Parameters]:
@@ -63,25 +64,25 @@ def versions(*changes: dict[str, Any]) -> list[Parameters]:
 
 
 @pytest.mark.parametrize(
-    ("change", "what"),
+    ("change", "what", "remedy"),
     [
-        ({"active": False}, "the stop of the use case"),
-        ({"arms": {"challenger": Arm(active=False)}}, "the stop of arm 'challenger'"),
-        ({"rules": (SHIFT,)}, "rule 'shift'"),
-        ({"rules": (Rule(name="no", when=HEAVY, then=(Refuse(why="too heavy"),)),)}, "rule 'no'"),
-        ({"rules": (Rule(name="decide", when=HEAVY, then=(Threshold(at=0.4),)),)}, "rule 'decide'"),
+        ({"active": False}, "the stop of the use case", "roll back"),
+        ({"arms": {"challenger": Arm(active=False)}}, "the stop of arm 'challenger'", "roll back"),
+        ({"rules": (SHIFT,)}, "rule 'shift'", "retrain"),
+        ({"rules": (Rule(name="no", when=HEAVY, then=(Refuse(why="too heavy"),)),)}, "rule 'no'", "fix the source"),
+        ({"rules": (Rule(name="decide", when=HEAVY, then=(Threshold(at=0.4),)),)}, "rule 'decide'", "retrain"),
     ],
 )
 def test_what_stops_refuses_or_changes_answers_counts_from_the_version_since_which_it_is_there(
-    change: dict[str, Any], what: str
+    change: dict[str, Any], what: str, remedy: str
 ) -> None:
     young, old = (
         changes_are_temporary(versions({}, change), NOW, 30.0),
         changes_are_temporary(versions(change, change, change), NOW, 30.0),
     )
 
-    assert young.passed
-    assert (old.passed, old.observed) == (False, 40.0)
+    assert (young.passed, young.remedy) == (True, None)
+    assert (old.passed, old.observed, old.remedy) == (False, 40.0, remedy)
     assert old.reason.startswith(f"in force are {what} for 40 days; 30 days are allowed")
 
 

@@ -22,12 +22,13 @@ from lake.log.audit import Audit, Counts, Scope
 from lake.log.erasures import ErasedRecord, append_erasures
 from lake.log.group_commit import GroupCommit
 from lake.log.log_key import LogKey
+from lake.log.maintenance import Done, append_maintenance
 from lake.log.merkle import leaf_of
 from lake.log.records import LabelRecord, PredictionRecord, encode_record
 from lake.log.segment import segments
 from lake.log.shipper import Shipper
 from lake.log.slot import Slot
-from lake.tables import COMMITS, ERASURES, LABELS, LOG, PREDICTIONS
+from lake.tables import COMMITS, ERASURES, LABELS, LOG, MAINTENANCE, PREDICTIONS
 from tests.scenario import USE_CASE, label, parcel_schema, prediction
 
 Record = PredictionRecord | LabelRecord
@@ -403,6 +404,52 @@ def test_an_audit_row_with_columns_of_its_own_making_proves_nothing(logged: Home
 
     [finding] = findings(logged)
     assert "is said to be erased, but the key  that signed so is none" in finding
+
+
+def retire(home: Home, before: datetime, key: LogKey) -> None:
+    """What maintenance says that it deleted for its age, signed by this key."""
+    done = Done(table=PREDICTIONS, retired_rows=1, retired_before_utc=before)
+    append_maintenance(table(home, MAINTENANCE), before, [done], key)
+
+
+def test_rows_retired_by_age_are_counted(logged: Home) -> None:
+    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
+    retire(logged, datetime.now(timezone.utc) + timedelta(hours=1), LogKey.read_or_make(logged.keys))
+
+    seen = counts(logged)
+    assert (seen.rows, seen.retired) == (13, 1)
+
+
+def test_a_removal_is_passed_off_as_a_retirement_by_nobody_without_a_key_of_the_log(logged: Home, tmp_path: Path) -> None:
+    stranger, own = LogKey.read_or_make(tmp_path / "stranger"), LogKey.read_or_make(logged.keys)
+    moment = datetime.now(timezone.utc) + timedelta(hours=1)
+    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
+
+    retire(logged, moment - timedelta(days=1), own)
+    retire(logged, moment, stranger)
+    [finding] = findings(logged)
+    assert finding.endswith(
+        f"was removed: it is said to be retired, but the key {stranger.id} that signed so is none of the 1 trusted"
+    )
+
+    later = pl.when(pl.col("key_id") == own.id).then(pl.lit(moment)).otherwise("retired_before_utc").alias("retired_before_utc")
+    rewrite(logged, MAINTENANCE, lambda rows: rows.with_columns(later).filter(key_id=own.id))
+    [finding] = findings(logged)
+    assert finding.endswith("was removed: it is said to be retired, but no trusted key signed so")
+
+    retire(logged, moment, own)
+    assert findings(logged) == [], "what proves nothing keeps nobody from proving it"
+
+
+def test_a_retirement_from_before_they_were_signed_is_told_as_such(logged: Home) -> None:
+    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
+    old = pl.DataFrame({"table": [PREDICTIONS], "retired_before_utc": [datetime.now(timezone.utc) + timedelta(hours=1)]})
+    write_deltalake(table(logged, MAINTENANCE).uri, old)
+
+    [finding] = findings(logged)
+    assert finding.endswith(
+        "said to be retired, but nobody signed so: maintenance did not sign yet when it was written, or it is forged"
+    )
 
 
 def test_a_day_or_a_use_case_can_be_audited_alone(logged: Home) -> None:

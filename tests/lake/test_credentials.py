@@ -1,8 +1,10 @@
 """API keys: known by their hash, shown once, open to all only where there is no file."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from lake.credentials import Credentials, add_credential
+from lake.credentials import Credentials, add_credential, remove_credential
 from lake.errors import SettingError
 from lake.home import Home
 
@@ -52,6 +54,20 @@ def test_a_name_is_given_once(home: Home) -> None:
     with pytest.raises(SettingError, match="'shop', expected one that the file does not have yet"):
         add_credential(home.credentials, "shop", ("operator",))
     assert home.credentials.read_bytes() == before
+
+
+def test_of_keys_made_and_taken_back_at_once_none_is_lost(home: Home) -> None:
+    add_credential(home.credentials, "old", ("client",))
+    names = [f"shop {number}" for number in range(16)]
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        keys = dict(zip(names, pool.map(lambda name: add_credential(home.credentials, name, ("client",)), names), strict=True))
+        taken = [pool.submit(remove_credential, home.credentials, name) for name in ("old", "shop 0")]
+        assert sorted(one.result() for one in taken) == [15, 16]
+
+    known = Credentials.read(home.credentials)
+    found = {name: known.find(key) for name, key in keys.items()}
+    assert {name for name, one in found.items() if one is not None and one.id == name} == {*names} - {"shop 0"}
 
 
 @pytest.mark.parametrize(

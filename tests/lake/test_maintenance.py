@@ -15,8 +15,10 @@ from lake.documents import DocumentStore
 from lake.errors import Conflict, NotFound
 from lake.home import Home
 from lake.input_schema import Field, publish_input_schema
-from lake.log.maintenance import FEWEST_SMALL_FILES, Done, Upkeep, append_maintenance, maintain, retired_before
+from lake.log.log_key import LogKey, read_trusted_log
+from lake.log.maintenance import FEWEST_SMALL_FILES, Done, Upkeep, append_maintenance, maintain
 from lake.log.records import PredictionRecord, encode_record
+from lake.log.retirement import read_retirements
 from lake.log.shipper import Shipper
 from lake.log.slot import Slot
 from lake.tables import MAINTENANCE, PREDICTIONS, features_dtype
@@ -208,14 +210,17 @@ def test_a_legal_hold_keeps_rows_and_files_and_says_so(home: Home) -> None:
 
 def test_what_was_done_is_kept_and_nothing_is_no_row(home: Home) -> None:
     kept = table(home, MAINTENANCE)
-    assert retired_before(kept, "log") is None
-    assert append_maintenance(kept, NOW, [Done(table="log", files=3)]) == 0
+    key = LogKey.read_or_make(home.keys)
+    assert list(read_retirements(kept, "log")) == []
+    assert append_maintenance(kept, NOW, [Done(table="log", files=3)], key) == 0
     for at in (NOW, NOW, NOW + timedelta(days=1)):
-        append_maintenance(kept, at, [Done(table="log", retired_rows=4, retired_before_utc=at), Done(table="other")])
+        append_maintenance(kept, at, [Done(table="log", retired_rows=4, retired_before_utc=at), Done(table="other")], key)
 
     assert kept.scan().collect().height == 2
-    assert retired_before(kept, "log") == NOW + timedelta(days=1)
-    assert retired_before(kept, "other") is None
+    later, first = read_retirements(kept, "log")
+    assert (later.before_utc, first.before_utc) == (NOW + timedelta(days=1), NOW)
+    assert {one.problem(read_trusted_log(home.keys)) for one in (later, first)} == {None}
+    assert list(read_retirements(kept, "other")) == []
 
 
 def test_files_that_no_commit_names_yet_may_be_a_writers(home: Home) -> None:

@@ -84,6 +84,7 @@ PREDICTED = st.builds(
     answer=SCORES,
     upstream_latency_us=st.none() | INT64,
     trace_id=st.none() | TEXT,
+    assigned_release_seq=st.none() | INT64,
 )
 
 
@@ -150,7 +151,7 @@ def test_rows_of_before_a_field_was_added_come_back_as_they_were_logged(tmp_path
 def before_traces(record: PredictionRecord) -> bytes:
     """A record as it was written before a row could say to which trace it belongs."""
     members = msgspec.msgpack.decode(encode_record(msgspec.structs.replace(record, record_fields=27)))
-    return msgspec.msgpack.encode(members[:-1])
+    return msgspec.msgpack.encode(members[:28])
 
 
 def test_rows_of_before_traces_were_logged_come_back_as_they_were_logged(tmp_path: Path) -> None:

@@ -131,6 +131,7 @@ def test_the_champion_answers_for_a_challenger_that_fails(home: Home, approver: 
     rows = predictions(home)
     assert {(row.outcome, row.arm, row.role, row.rule) for row in rows} == {("answered", "champion", "champion", "fallback")}
     assert len({row.package_digest for row in rows}) == 1
+    assert {(row.release_seq, row.assigned_release_seq) for row in rows} == {(1, 2)}, "they were the challenger's to answer"
     assert challenger.asked[mode] == BREAKER_FAILURES, "then it was left alone"
     assert counted["trainserve_proxy_fallbacks_total", "challenger", USE_CASE] == 10
 

@@ -116,6 +116,44 @@ def test_a_challenger_that_fails_requests_is_no_go_before_labels_come(watched: P
     }
 
 
+def made_up_for(log: pl.DataFrame, failed: pl.Expr) -> pl.DataFrame:
+    """The log of a proxy in which the champion answered, as the fallback, what the challenger failed."""
+    mine = (pl.col("arm") == "challenger") & failed
+    champions = {"arm": "champion", "role": "champion", "package_digest": "a" * 64, "rule": "fallback"}
+    return log.with_columns(
+        *(pl.when(mine).then(pl.lit(value)).otherwise(name).alias(name) for name, value in champions.items()),
+        release_seq=pl.when(mine).then(1).otherwise("release_seq").cast(pl.Int64),
+        assigned_release_seq=pl.when(mine).then(2).cast(pl.Int64),
+    )
+
+
+@pytest.mark.parametrize(("name", "failed"), [("a fifth", pl.int_range(pl.len()) % 5 == 0), ("all", pl.lit(value=True))])
+def test_what_the_champion_made_up_for_is_a_failure_of_the_challenger(watched: Platform, name: str, failed: pl.Expr) -> None:
+    sent = fortnight()
+    log = two_arms(sent, pl.col("probability"))
+    append_log(watched.home.lake, made_up_for(log, failed), labels_of(sent.head(1)))
+
+    [row] = looks(watched).to_dicts()
+
+    assert (row["verdict"], row["challenger_digest"]) == ("no-go", "b" * 64), name
+    assert "failed requests" in row["reason"]
+    assert row["sample_ratio_probability"] > 0.01, "its units were assigned as planned"
+
+
+def test_what_the_champion_made_up_for_is_not_the_champions(watched: Platform) -> None:
+    """The challenger fails the heavy parcels that come late, as a model does what it finds hard."""
+    sent = fortnight()
+    log = two_arms(sent, pl.col("probability"))
+    hard = pl.Series(sent["label"] == 1) & pl.Series(sent["weight_kg"] > 10)
+    append_log(watched.home.lake, made_up_for(log, pl.lit(hard)), labels_of(sent))
+    kept = log.filter(arm="champion").height
+
+    [row] = looks(watched).to_dicts()
+
+    assert row["champion_n"] == pytest.approx(kept, abs=10)
+    assert "failed requests" in row["reason"]
+
+
 def test_a_shadow_is_compared_on_the_requests_that_it_answered_too(watched: Platform) -> None:
     sent = fortnight()
     shadow = answers(

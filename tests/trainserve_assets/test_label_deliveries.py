@@ -11,7 +11,8 @@ import time_machine
 from lake.errors import SettingError
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.log.maintenance import retired_before
+from lake.log.log_key import read_trusted_log
+from lake.log.retirement import read_retirements
 from lake.tables import LABEL_DELIVERIES, MAINTENANCE, REJECTED_LABELS
 from tests.drops import by_request, drops, labels, put, said
 from tests.parcel_training import Platform, failures, parcel_use_case
@@ -171,7 +172,8 @@ def test_rejected_rows_are_retired_with_the_labels(platform: Platform) -> None:
         assert kept.run([MAINTENANCE], thorough).success
 
     assert platform.lake.table(USE_CASE, REJECTED_LABELS).scan().collect().is_empty()
-    assert retired_before(platform.lake.table(USE_CASE, MAINTENANCE), REJECTED_LABELS) is not None
+    [retirement] = read_retirements(platform.lake.table(USE_CASE, MAINTENANCE), REJECTED_LABELS)
+    assert retirement.problem(read_trusted_log(platform.home.keys)) is None
 
 
 def test_an_address_of_drops_that_is_none_is_a_setting_error() -> None:

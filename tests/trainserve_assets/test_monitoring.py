@@ -207,6 +207,8 @@ def test_answers_that_say_nothing_any_more_and_are_not_the_models_are_warnings(w
     assert "given by a fallback: 100.0%, allowed are 5.0%" in own
     assert "other than the scores: 100.0%" in own
     assert "carrier: " in (found["categories_are_known"].description or "")
+    remedies = [found[name].metadata["remedy"].value for name in ("answers_are_the_models_own", "categories_are_known")]
+    assert remedies == ["roll back", "retrain"]
     for name in ("every_class_is_answered", "answers_are_the_models_own", "categories_are_known"):
         assert not found[name].passed
         assert found[name].severity == dg.AssetCheckSeverity.WARN

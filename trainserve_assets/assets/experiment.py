@@ -16,7 +16,7 @@ from lake.release.trust import Trust
 from lake.tables import EXPERIMENT, LABELS, PREDICTIONS
 from lake.times import now_utc
 from trainserve_assets.automation import when_the_log_grew
-from trainserve_assets.experiment import Pair, asked_of, evidence, experiment_row, known_until, pairs
+from trainserve_assets.experiment import Pair, as_assigned, asked_of, evidence, experiment_row, known_until, pairs
 from trainserve_assets.logged import loss_name, read_log
 from trainserve_assets.lowering import Harm, InForce, Outcome, lower
 from trainserve_assets.planned_shares import assignments, find_plan, mirrored, sample_of, stages
@@ -66,7 +66,8 @@ def experiment_definitions(use_case: UseCase) -> dg.Definitions:
         ),
     )
     def experiment(config: ExperimentConfig, lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
-        log = read_log(lake.home.lake, read_input_schema(lake.store, use_case.name), config.days_back)
+        logged = read_log(lake.home.lake, read_input_schema(lake.store, use_case.name), config.days_back)
+        log = as_assigned(logged, lake.ledger(use_case.name).entries)
         looks = {pair: look(lake, use_case, log, pair) for pair in pairs(log)}
         known = {pair: known_until(asked_of(log, pair)) for pair in looks}
         rows = [experiment_row(pair, found, known[pair], _metric(use_case, pair)) for pair, found in looks.items()]

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from lake.errors import TrainServeError
+from lake.log.log_key import LogKey
 from lake.log.maintenance import Done, Upkeep, append_maintenance, maintain
 from lake.tables import (
     COMMITS,
@@ -104,7 +105,7 @@ def _definitions(of: str, owners: Sequence[str], upkeeps: Upkeeps, erase: Erase)
                     done.append(maintain(table, upkeep, at, thorough=config.thorough))
             except TrainServeError as failure:  # one table that cannot be read keeps no other from its maintenance
                 failures.append(failure)
-        rows = append_maintenance(lake.table(of, MAINTENANCE), at, done)
+        rows = append_maintenance(lake.table(of, MAINTENANCE), at, done, LogKey.read_or_make(lake.home.keys))
         if failures:
             raise failures[0]
         return dg.MaterializeResult(

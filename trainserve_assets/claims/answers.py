@@ -4,10 +4,14 @@ from collections.abc import Mapping
 
 from checks.answers import every_class_is_answered, shares_stay_small
 from checks.steps import scores_make_no_step
-from checks.verdict import Verdict
+from checks.verdict import Remedy, Verdict
 from trainserve_assets.claims.seen import WARN, Claim, Seen
 from trainserve_assets.windows.judged import active_arms, class_days, score_days, share_days, unknown_days
 from trainserve_assets.windows.spans import BY_FALLBACK, OTHER
+
+_GIVEN_BY_FALLBACK, _OTHER = "given by a fallback", "other than the scores"
+# A model that fails is left for one that did not; one whose answers are corrected for long is to learn what the correction knows.
+_OWN_REMEDIES: Mapping[str, Remedy] = {_GIVEN_BY_FALLBACK: "roll back", _OTHER: "retrain"}
 
 
 def _classes(seen: Seen) -> Mapping[str, Verdict]:
@@ -25,10 +29,10 @@ def _scores(seen: Seen) -> Mapping[str, Verdict]:
 
 def _own(seen: Seen) -> Mapping[str, Verdict]:
     limits = seen.use_case.monitoring
-    greatest = {"given by a fallback": limits.greatest_fallback_share, "other than the scores": limits.greatest_other_share}
+    greatest = {_GIVEN_BY_FALLBACK: limits.greatest_fallback_share, _OTHER: limits.greatest_other_share}
     metrics = zip(greatest, (BY_FALLBACK, OTHER), strict=True)
     shares = {name: share_days(seen.closed.figures, "answered", metric) for name, metric in metrics}
-    return {"all arms": shares_stay_small(shares, greatest, limits.fewest_rows)}
+    return {"all arms": shares_stay_small(shares, greatest, limits.fewest_rows, _OWN_REMEDIES)}
 
 
 def _known(seen: Seen) -> Mapping[str, Verdict]:
@@ -37,7 +41,8 @@ def _known(seen: Seen) -> Mapping[str, Verdict]:
     for arm in active_arms(seen.windows):
         if days := unknown_days(seen.windows, arm):
             greatest = dict.fromkeys(days, limits.greatest_unknown_share)
-            verdicts[arm] = shares_stay_small(days, greatest, limits.fewest_rows)
+            remedies: Mapping[str, Remedy] = dict.fromkeys(days, "retrain")
+            verdicts[arm] = shares_stay_small(days, greatest, limits.fewest_rows, remedies)
     return verdicts or {"all arms": Verdict(passed=True, reason="no model that answers has a category as a feature")}
 
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from lake.parameters.reserved import FALLBACK
 from trainserve_assets.logged import answered
 from trainserve_assets.windows.metrics import ALL_ARMS, LATENCIES, OUTCOMES, ROWS, Figure, windows_of
 
@@ -37,7 +38,7 @@ def span_windows(rows: pl.DataFrame, until: datetime) -> pl.DataFrame:
         "received_at_utc",
         "outcome",
         "latency_us",
-        by_fallback=answered() & (pl.col("rule") == "fallback").fill_null(value=False),
+        by_fallback=answered() & (pl.col("rule") == FALLBACK).fill_null(value=False),
         other=answered() & pl.col("answer").ne_missing(pl.col("scores")),
         labelled_at_utc=pl.lit(None, pl.Datetime("us", "UTC")),
         input=pl.when(pl.col("features").is_not_null()).then(pl.col("features").hash()).otherwise(_raw()),
