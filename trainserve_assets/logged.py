@@ -16,6 +16,7 @@ NO_ARM = "no arm"
 _SMALLEST = 1e-15
 _LABEL = ("label", "labelled_at_utc")
 _NAMED = ("request_id", "row", "entity_key_hash", "event_time_utc")
+_TOLD = (*_NAMED, "label", "observed_at_utc", "received_at_utc", "spool_id", "seq")
 
 # What a model that always answers the usual would say: one probability, one for each class, or one value.
 Usual = tuple[float, ...]
@@ -28,20 +29,27 @@ def read_log(lake: str, schema: InputSchema, days_back: int | None = None) -> pl
     return labelled(rows, labels.scan() if labels.exists() else labels_schema(schema).to_frame().lazy())
 
 
-def read_day(lake: str, schema: InputSchema, day: date, columns: Collection[str]) -> pl.DataFrame:
+def read_day(lake: str, schema: InputSchema, day: date, columns: Collection[str | pl.Expr]) -> pl.DataFrame:
     """The labelled predictions of one day of event time, in the order of the log. Of the labels only those near are read."""
     order = ["spool_id", "seq", "arm"]
-    names = dict.fromkeys([*_NAMED, *order, *columns])
-    rows = Table(lake, schema.use_case, PREDICTIONS).scan().filter(event_date=day).select([*names]).collect()
-    if not rows.select(pl.struct(order)).to_series().is_sorted():
-        rows = rows.sort(order)
+    of_day = Table(lake, schema.use_case, PREDICTIONS).scan().filter(event_date=day)
     labels = Table(lake, schema.use_case, LABELS)
     known = labels.scan() if labels.exists() else labels_schema(schema).to_frame().lazy()
+    found = _labels_of(of_day, known)  # before all else is read: what is joined by needs as much memory
+    rows = of_day.select(*order, *columns).collect().with_columns(*found)
+    rows = rows if rows.select(pl.struct(order)).to_series().is_sorted() else rows.sort(order)
+    return rows.drop("spool_id", "seq")
+
+
+def _labels_of(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.DataFrame:
+    """Arm and label of each prediction, in their order. Of the labels those near are read, once for both names."""
+    rows = predictions.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("place"), "arm", *_NAMED).collect()
     near = [
         pl.col(name).is_between(pl.lit(rows[name].min()), pl.lit(rows[name].max())) for name in ("request_id", "event_time_utc")
     ]
-    found = labelled(rows.lazy().select("arm", *_NAMED), known.filter(pl.any_horizontal(near))).select("arm", *_LABEL).collect()
-    return rows.drop("request_id", "row").with_columns(*found)  # the labels alone were joined: it costs a third
+    told = labels.filter(pl.any_horizontal(near)).select(_TOLD).collect()
+    found = labelled(rows.lazy(), told.lazy(), ordered=False).select("place", "arm", *_LABEL)
+    return found.sort("place").drop("place").collect()  # these few columns alone: in order, a join costs twice as much
 
 
 def read_predictions(lake: str, use_case: str, days_back: int | None = None) -> pl.LazyFrame:
@@ -55,20 +63,20 @@ def read_predictions(lake: str, use_case: str, days_back: int | None = None) -> 
     return table.scan().filter(pl.col("event_date") > max(days) - timedelta(days=days_back))
 
 
-def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:
+def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame, *, ordered: bool = True) -> pl.LazyFrame:
     """Predictions with `label` and `labelled_at_utc`, null while no label has arrived; one row for each prediction.
 
-    A label names its prediction by request and row, or all predictions about an entity at a time. Which of several
-    counts for one name, `counted` says; of both names the one that is known since later.
+    In the order of the predictions, where it is `ordered`. A label names its prediction by request and row, or all
+    predictions about an entity at a time. Which of several counts
+    for one name, `counted` says; of both names the one that is known since later.
     """
     by_request, by_entity = ["request_id", "row"], ["entity_key_hash", "event_time_utc"]
     about = labels.filter(pl.col("request_id").is_null())
     named = [counted(labels.filter(pl.col("request_id").is_not_null()), by_request), counted(about, by_entity)]
     joined = predictions.with_columns(pl.col("arm").fill_null(NO_ARM))
     for number, (keys, known) in enumerate(zip((by_request, by_entity), named, strict=True)):
-        joined = joined.join(
-            known.rename({name: f"{name}_{number}" for name in _LABEL}), on=keys, how="left", maintain_order="left"
-        )
+        of_name = known.rename({name: f"{name}_{number}" for name in _LABEL})
+        joined = joined.join(of_name, on=keys, how="left", maintain_order="left" if ordered else "none")
     is_later, is_same = pl.col("labelled_at_utc_1") > pl.col("labelled_at_utc_0"), pl.col("label_1") == pl.col("label_0")
     newer = (is_later ^ is_same).fill_null(pl.col("labelled_at_utc_0").is_null())  # the same is known since the first
     picked = {name: pl.when(newer).then(f"{name}_1").otherwise(f"{name}_0") for name in _LABEL}

@@ -13,7 +13,7 @@ from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.tables import PREDICTIONS, WINDOWS, filing_time
 from trainserve_assets.windows.progress import logged_days, newest_event, read_progress
-from trainserve_assets.windows.spans import SPAN_COLUMNS, span_start, span_windows
+from trainserve_assets.windows.spans import span_columns, span_start, span_windows
 from trainserve_assets.windows.table import newest_spans
 
 _OVER = timedelta(days=7)
@@ -38,7 +38,7 @@ def closed_spans(lake: str, use_case: str, now: datetime) -> Closed:
     if since >= until:
         return Closed(written, until)
     near = predictions.scan().filter(pl.col("event_date") >= since.date()).with_columns(event_time_utc=filing_time())
-    rows = near.filter(pl.col("event_time_utc") >= since).select(SPAN_COLUMNS).collect()
+    rows = near.filter(pl.col("event_time_utc") >= since).select(span_columns()).collect()
     return Closed(pl.concat([written.filter(pl.col("span_start_utc") < since), span_windows(rows, until)]), until)
 
 

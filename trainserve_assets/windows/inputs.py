@@ -6,7 +6,7 @@ import polars as pl
 
 from lake.tables import WINDOWS_SCHEMA
 from trainserve_assets.logged import answered
-from trainserve_assets.windows.metrics import conformed
+from trainserve_assets.windows.metrics import aggregated, conformed
 from trainserve_assets.windows.reference import Reference
 
 PSI, PSI_LIMIT = "psi", "psi_limit"
@@ -21,37 +21,46 @@ def input_windows(rows: pl.DataFrame, references: Mapping[str, Reference], false
 
     A day on which an arm served several packages is held against the training of the one that answered most.
     """
-    answers = rows.lazy().filter(answered()) if (rows["outcome"] != "answered").any() else rows.lazy()
+    answers = rows.filter(answered()) if (rows["outcome"] != "answered").any() else rows
     answers = answers.with_columns(start=pl.col("event_time_utc").dt.truncate("1d"))
     known = {
         "n": pl.len().cast(pl.Int64),
         "known": pl.col("received_at_utc").max(),
         "package_digest": pl.col("package_digest").mode().min(),
     }
-    spans = answers.group_by(_SPAN).agg(**known).collect()
+    spans = aggregated(answers, _SPAN, known)
     found = [WINDOWS_SCHEMA.to_frame()]
     for digest, reference in references.items():
         mine = spans.filter(package_digest=digest)
-        inputs = answers if mine.height == spans.height else answers.join(mine.lazy(), on=_SPAN, how="semi")
-        daily = inputs.group_by(_SPAN).agg(**_aggregations(reference)).collect()
+        inputs = answers if mine.height == spans.height else answers.join(mine, on=_SPAN, how="semi")
+        daily = aggregated(inputs, _SPAN, _counts(reference)).join(_moments(inputs, reference), on=_SPAN)
         figures = daily.join(mine.drop("package_digest"), on=_SPAN).sort(_SPAN)
         found += [_feature_windows(figures, name, reference, false_alarm_rate) for name in reference.features]
     return pl.concat(found)
 
 
-def _aggregations(reference: Reference) -> dict[str, pl.Expr]:
-    """Of each feature its counts by bin and share of nulls; of a number mean and scatter, of a category how much is unknown."""
+def _counts(reference: Reference) -> dict[str, pl.Expr]:
+    """Of each feature its counts by bin and share of nulls, of a category how much is unknown."""
     found = {}
     for name, feature in reference.features.items():
-        column = pl.col("features").struct.field(name)
+        column = _field(name)
         found[f"{_COUNTED} {name}"] = feature.bins.counted(column)
         found[f"{NULLS} {name}"] = column.is_null().mean()
-        if (known := reference.categories.get(name)) is None:
-            found[f"{MEAN} {name}"] = column.cast(pl.Float64).mean()
-            found[f"{SCATTER} {name}"] = column.cast(pl.Float64).std()
-        else:
+        if (known := reference.categories.get(name)) is not None:
             found[f"{UNKNOWN} {name}"] = (column.is_not_null() & ~column.is_in(known)).mean()
     return found
+
+
+def _moments(inputs: pl.DataFrame, reference: Reference) -> pl.DataFrame:
+    """Of each number mean and scatter. Summed by group, eagerly: a sum by parts has other bits with each way the rows lie."""
+    names = [name for name in reference.features if name not in reference.categories]
+    numbers = inputs.select(*_SPAN, *(_field(name).cast(pl.Float64) for name in names))
+    means = {f"{MEAN} {name}": pl.col(name).mean() for name in names}
+    return numbers.group_by(_SPAN).agg(**means, **{f"{SCATTER} {name}": pl.col(name).std() for name in names})
+
+
+def _field(name: str) -> pl.Expr:
+    return pl.col("features").struct.field(name)
 
 
 def _feature_windows(daily: pl.DataFrame, name: str, reference: Reference, false_alarm_rate: float) -> pl.DataFrame:

@@ -113,16 +113,22 @@ def windows_of(rows: pl.DataFrame, time: str, every: str, figures: Mapping[str, 
         **{name: pl.struct(value=figure.value.cast(pl.Float64), n=figure.n.cast(pl.Int64)) for name, figure in figures.items()},
     }
     spans = rows.with_columns(start=pl.col(time).dt.truncate(every))
-    keyed = spans.group_by("start", "arm").agg(pl.len())
-    if keyed.height == 1:  # without groups it needs neither their rows' numbers nor copies of what they gather
-        grouped = spans.select(pl.col("start", "arm").first(), **aggregations)
-    else:
-        grouped = spans.group_by("start", "arm").agg(**aggregations)
+    grouped = aggregated(spans, ["start", "arm"], aggregations)
     keys = ["start", "arm", "known"]
     long = pl.concat(
         grouped.select(*keys, pl.col(name).struct.unnest(), metric=pl.lit(name), slice=pl.lit(WHOLE)) for name in figures
     )
     return conformed(long.filter(pl.col("value").is_finite()), every)
+
+
+def aggregated(rows: pl.DataFrame, keys: list[str], aggregations: Mapping[str, pl.Expr]) -> pl.DataFrame:
+    """One row for each group of these keys.
+
+    A group alone needs neither the numbers of its rows nor copies of what they gather.
+    """
+    if rows.group_by(keys).agg(pl.len()).height == 1:
+        return rows.select(pl.col(keys).first(), **aggregations)
+    return rows.group_by(keys).agg(**aggregations)
 
 
 def conformed(long: pl.DataFrame, every: str) -> pl.DataFrame:

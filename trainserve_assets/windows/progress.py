@@ -95,7 +95,7 @@ def days_of(predictions: pl.LazyFrame, labels: pl.DataFrame) -> set[date]:
     """The days of the predictions that these labels name, looked for only where they can be."""
     found: set[date] = set()
     for keys, first in ((["request_id", "row"], "request_id"), (["entity_key_hash", "event_time_utc"], "event_time_utc")):
-        named = labels.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in keys)).select(keys).unique()
+        named = labels.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in keys)).select(keys)
         if named.height:
             near = pl.col(first).is_between(pl.lit(named[first].min()), pl.lit(named[first].max()))
             rows = predictions.filter(near).join(named.lazy(), on=keys, how="semi")

@@ -46,15 +46,29 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
         return pl.when(column.is_null()).then(pl.lit(self.number - 1, pl.Int32)).otherwise(codes)
 
     def counted(self, column: pl.Expr) -> pl.Expr:
-        """How many values of a group are in each bin that has any: a list of structs, to be read by `counts`."""
-        return self.bin_of(column).value_counts(name="rows")
+        """How often values of a group are in each bin, to be read by `counts`; no value is put into a bin by itself.
+
+        Of a number how many are known, how many of them are above each edge, how many are null; of a category its values.
+        """
+        if self.edges is None:
+            return column.value_counts(name="rows").implode()
+        number = column.cast(pl.Float64)
+        above = [(number > pl.lit(edge, pl.Float64)).sum() for edge in self.edges]
+        found = [number.count(), *above, number.null_count()]
+        return pl.struct(expression.cast(pl.Int64).alias(str(position)) for position, expression in enumerate(found))
 
     def counts(self, counted: pl.Series) -> Counts:
         """The same for all bins, of shape (groups, bins)."""
+        if self.edges is not None:
+            above = counted.struct.unnest().to_numpy()
+            return np.hstack([-np.diff(above[:, :-1], append=0), above[:, -1:]])
         counts = np.zeros((len(counted), self.number), dtype=np.int64)
         for group, found in enumerate(counted):
-            codes, rows = found.struct.unnest().get_columns()
-            counts[group, codes.to_numpy()] = rows.to_numpy()
+            values, rows = found.struct.unnest().get_columns()
+            places = values.replace_strict(
+                [*self.categories, None], [*range(len(self.categories)), self.number - 1], default=len(self.categories)
+            )
+            np.add.at(counts[group], places.to_numpy(), rows.to_numpy())
         return counts
 
 

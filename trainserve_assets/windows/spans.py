@@ -14,10 +14,6 @@ ONE_INPUT, ONE_KEY = "most_of_one_input", "most_of_one_key"
 REPEATED = "repeated_inputs"
 # Answers that a fallback gave, and those that are other than the model's own scores.
 BY_FALLBACK, OTHER = "answered_by_fallback", "answered_otherwise"
-SPAN_COLUMNS = (
-    *("purpose", "outcome", "event_time_utc", "received_at_utc", "latency_us", "rule", "scores", "answer"),
-    *("features", "raw", "entity_key_hash", "routing_key_hash", "client_id"),
-)
 _MOST = {ONE_INPUT: "input", ONE_KEY: "key"}
 
 
@@ -26,25 +22,27 @@ def span_start(moment: datetime) -> datetime:
     return moment - (moment - datetime.min.replace(tzinfo=moment.tzinfo)) % SPAN
 
 
-def span_windows(rows: pl.DataFrame, until: datetime) -> pl.DataFrame:
-    """The figures of each span that has ended by this event time: rows, outcomes, latency, how often the same came.
+def span_columns() -> list[pl.Expr]:
+    """What of the log spans are computed from, as small as it can be kept.
 
     The same is the same input, all its fields; or the same key: the entity, else what requests are routed by, else the client.
     """
-    asked = rows.select(
-        pl.lit(ALL_ARMS).alias("arm"),
-        "purpose",
-        "event_time_utc",
-        "received_at_utc",
-        "outcome",
-        "latency_us",
-        by_fallback=answered() & (pl.col("rule") == FALLBACK).fill_null(value=False),
-        other=answered() & pl.col("answer").ne_missing(pl.col("scores")),
-        labelled_at_utc=pl.lit(None, pl.Datetime("us", "UTC")),
-        input=pl.when(pl.col("features").is_not_null()).then(pl.col("features").hash()).otherwise(_raw()),
-        key=pl.coalesce("entity_key_hash", "routing_key_hash", "client_id"),
-    )
-    closed = asked.filter(pl.col("purpose") == "answer", pl.col("event_time_utc") < span_start(until))
+    key = pl.coalesce("entity_key_hash", "routing_key_hash", "client_id")
+    return [
+        *map(pl.col, ("purpose", "outcome", "event_time_utc", "received_at_utc", "latency_us")),
+        (answered() & (pl.col("rule") == FALLBACK).fill_null(value=False)).alias("by_fallback"),
+        (answered() & pl.col("answer").ne_missing(pl.col("scores"))).alias("other"),
+        pl.coalesce(_hashed(pl.col("features")), _hashed(pl.col("raw"))).alias("input"),
+        _hashed(key).alias("key"),
+    ]
+
+
+def span_windows(rows: pl.DataFrame, until: datetime) -> pl.DataFrame:
+    """The figures of each span that has ended by this event time: rows, outcomes, latency, how often the same came."""
+    asked = rows.lazy().with_columns(arm=pl.lit(ALL_ARMS), labelled_at_utc=pl.lit(None, pl.Datetime("us", "UTC")))
+    columns = ["arm", "event_time_utc", "received_at_utc", "labelled_at_utc", "outcome", "latency_us", "by_fallback", "other"]
+    is_closed = (pl.col("purpose") == "answer") & (pl.col("event_time_utc") < span_start(until))
+    closed = asked.filter(is_closed).select(*columns, *_MOST.values()).collect()
     most = {name: pl.col(of).drop_nulls().unique_counts().max().fill_null(0) for name, of in _MOST.items()}
     figures = {
         ROWS: Figure(pl.len(), pl.len()),
@@ -61,5 +59,5 @@ def span_windows(rows: pl.DataFrame, until: datetime) -> pl.DataFrame:
     return windows_of(closed, "event_time_utc", "5m", figures)
 
 
-def _raw() -> pl.Expr:
-    return pl.when(pl.col("raw").is_not_null()).then(pl.col("raw").hash())
+def _hashed(value: pl.Expr) -> pl.Expr:
+    return pl.when(value.is_not_null()).then(value.hash())

@@ -33,10 +33,10 @@ from trainserve_assets.windows.progress import (
     write_progress,
 )
 from trainserve_assets.windows.reference import Reference, References
-from trainserve_assets.windows.spans import SPAN_COLUMNS, span_start, span_windows
+from trainserve_assets.windows.spans import span_columns, span_start, span_windows
 from trainserve_assets.windows.table import append_windows
 
-_FIGURES = ("arm", "package_digest", "parameters_version", *SPAN_COLUMNS)
+_FIGURES = ("package_digest", "parameters_version", "scores", "answer", "features", "event_date")
 _ARRIVAL = ("arm", "outcome", "received_at_utc", "latency_us")
 _RESOLUTION = timedelta(microseconds=1)
 
@@ -91,7 +91,9 @@ class _Updating:
         days = [day for day in touched if not (day == self._open and day in grown and self._same_hour())]
         rows, parts = 0, list[pl.DataFrame]()
         for day in days:
-            of_day = read_day(self._lake, self._schema, day, [*_FIGURES, "event_date"]).with_columns(event_time_utc=filing_time())
+            of_day = read_day(self._lake, self._schema, day, [*_FIGURES, *span_columns()]).with_columns(
+                event_time_utc=filing_time()
+            )
             rows += of_day.height
             parts += self._figures(of_day, false_alarm_rate)
             if day in grown:
@@ -143,7 +145,7 @@ class _Updating:
         """The rows of the open day since the newest span that is written; a row that comes later waits for its hour."""
         rows = self._predictions.scan().filter(event_date=self._open).with_columns(event_time_utc=filing_time())
         first = self._before.spans_until_utc or self._until
-        return rows.filter(pl.col("event_time_utc") >= first).select(SPAN_COLUMNS).collect()
+        return rows.filter(pl.col("event_time_utc") >= first).select(span_columns()).collect()
 
     def _latencies(self, days: list[date]) -> pl.DataFrame:
         """The latencies of all answers that arrived on the days on which those under these days did."""
