@@ -20,8 +20,11 @@ _CHECKS = (
 )
 
 
-def assert_keeps_its_document(url: str, folder: Path, *, examples: int) -> None:
-    """No request, of `examples` for each operation beside those at the edges, meets a 5xx or what is not in the document."""
+def assert_keeps_its_document(url: str, folder: Path, *, examples: int, answered_within_s: float = 30.0) -> None:
+    """No request, of `examples` for each operation beside those at the edges, meets a 5xx or what is not in the document.
+
+    A request that is not answered within a time of its own is a finding that names it, however long all of them take together.
+    """
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         "run",
@@ -29,6 +32,7 @@ def assert_keeps_its_document(url: str, folder: Path, *, examples: int) -> None:
         f"--checks={','.join(_CHECKS)}",
         "--phases=examples,coverage,fuzzing",
         f"--max-examples={examples}",
+        f"--request-timeout={answered_within_s}",
         "--continue-on-failure",
         "--no-color",
     ]

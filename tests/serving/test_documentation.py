@@ -73,6 +73,7 @@ def test_a_client_that_tries_everything_meets_nothing_that_is_not_in_it(home: Ho
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_200)
 def test_a_client_that_tries_everything_for_long_meets_nothing_either(home: Home, approver: Approver, tmp_path: Path) -> None:
     approver.release(toy())
     with listening(create_app(home, USE_CASE, "champion")) as url:
