@@ -16,11 +16,11 @@ def counted(labels: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
     the others, and of those that do not say so, the one received last counts: since the first that said the same, with
     none that said otherwise after it.
     """
-    number = pl.len().over(keys)
+    alone = pl.struct(keys).hash().is_unique()  # what is not alone by its hash is judged by its keys
     return pl.concat(
         [
-            _known(labels.filter(number == 1), keys),  # nearly all: they need no sorting
-            _known(_last_said(labels.filter(number > 1), keys), keys),
+            _known(labels.filter(alone), keys),  # nearly all: they need no sorting
+            _known(_last_said(labels.filter(~alone), keys), keys),
         ]
     )
 

@@ -16,7 +16,6 @@ NO_ARM = "no arm"
 _SMALLEST = 1e-15
 _LABEL = ("label", "labelled_at_utc")
 _NAMED = ("request_id", "row", "entity_key_hash", "event_time_utc")
-_TOLD = (*_NAMED, "label", "observed_at_utc", "received_at_utc", "spool_id", "seq")
 
 # What a model that always answers the usual would say: one probability, one for each class, or one value.
 Usual = tuple[float, ...]
@@ -42,13 +41,12 @@ def read_day(lake: str, schema: InputSchema, day: date, columns: Collection[str 
 
 
 def _labels_of(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.DataFrame:
-    """Arm and label of each prediction, in their order. Of the labels those near are read, once for both names."""
+    """Arm and label of each prediction, in their order. Of the labels those near are read."""
     rows = predictions.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("place"), "arm", *_NAMED).collect()
     near = [
         pl.col(name).is_between(pl.lit(rows[name].min()), pl.lit(rows[name].max())) for name in ("request_id", "event_time_utc")
     ]
-    told = labels.filter(pl.any_horizontal(near)).select(_TOLD).collect()
-    found = labelled(rows.lazy(), told.lazy(), ordered=False).select("place", "arm", *_LABEL)
+    found = labelled(rows.lazy(), labels.filter(pl.any_horizontal(near)), ordered=False).select("place", "arm", *_LABEL)
     return found.sort("place").drop("place").collect()  # these few columns alone: in order, a join costs twice as much
 
 
@@ -67,8 +65,8 @@ def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame, *, ordered: bool =
     """Predictions with `label` and `labelled_at_utc`, null while no label has arrived; one row for each prediction.
 
     In the order of the predictions, where it is `ordered`. A label names its prediction by request and row, or all
-    predictions about an entity at a time. Which of several counts
-    for one name, `counted` says; of both names the one that is known since later.
+    predictions about an entity at a time. Which of several counts for one name, `counted` says; of both names the one that
+    is known since later.
     """
     by_request, by_entity = ["request_id", "row"], ["entity_key_hash", "event_time_utc"]
     about = labels.filter(pl.col("request_id").is_null())

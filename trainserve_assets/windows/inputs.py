@@ -54,9 +54,9 @@ def _counts(reference: Reference) -> dict[str, pl.Expr]:
 def _moments(inputs: pl.DataFrame, reference: Reference) -> pl.DataFrame:
     """Of each number mean and scatter. Summed by group, eagerly: a sum by parts has other bits with each way the rows lie."""
     names = [name for name in reference.features if name not in reference.categories]
-    numbers = inputs.select(*_SPAN, *(_field(name).cast(pl.Float64) for name in names))
-    means = {f"{MEAN} {name}": pl.col(name).mean() for name in names}
-    return numbers.group_by(_SPAN).agg(**means, **{f"{SCATTER} {name}": pl.col(name).std() for name in names})
+    numbers = inputs.select(*_SPAN, *(_field(name).cast(pl.Float64).alias(f"of {name}") for name in names))
+    means = {f"{MEAN} {name}": pl.col(f"of {name}").mean() for name in names}
+    return numbers.group_by(_SPAN).agg(**means, **{f"{SCATTER} {name}": pl.col(f"of {name}").std() for name in names})
 
 
 def _field(name: str) -> pl.Expr:

@@ -51,7 +51,7 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
         Of a number how many are known, how many of them are above each edge, how many are null; of a category its values.
         """
         if self.edges is None:
-            return column.value_counts(name="rows").implode()
+            return column.alias("value").value_counts(name="rows").implode()
         number = column.cast(pl.Float64)
         above = [(number > pl.lit(edge, pl.Float64)).sum() for edge in self.edges]
         found = [number.count(), *above, number.null_count()]
