@@ -34,8 +34,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
     `answers` has a row for each answer: `unit` (what was randomised; of a shadow the request, which both arms answered),
     `day`, `challenger` (true or false), `loss` (null while unlabelled), and the fields in `slices`. `assignments` count the
-    units of an A/B test, labelled or not; without any, its plan is not known. `ended` says that the challenger is asked no
-    more.
+    units of an A/B test, labelled or not; without any, its plan is not known. `gone_share` is how much of what was answered
+    meanwhile, by whatever arm, has no row any more. `ended` says that the challenger is asked no more.
     """
 
     design: Design
@@ -43,6 +43,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     assignments: Sequence[Assignment] = ()
     spans: Sequence[Span] = ()
     slices: Sequence[str] = ()
+    gone_share: float = 0.0
     ended: bool = False
 
 
@@ -110,7 +111,7 @@ def _shown(evidence: Evidence, plan: ExperimentPlan, estimate: Estimate | None) 
         design=evidence.design,
         method="group-sequential" if plan.longest_days else "confidence sequence",
         sample_ratio_probability=sample_ratio_probability(evidence.assignments) if evidence.assignments else None,
-        missing_share=missing_share(evidence.answers, evidence.design),
+        missing_share=max(evidence.gone_share, missing_share(evidence.answers, evidence.design)),
         guardrails=tuple(traffic_guardrails(evidence.spans, plan.greatest_error_increase, plan.alpha / _GUARDRAILS)),
     )
     if estimate is None:
@@ -184,6 +185,8 @@ def _invalid(evidence: Evidence, plan: ExperimentPlan, shown: Comparison) -> tup
         )
     if shown.missing_share > plan.greatest_missing_share:
         what = "requests have no answer of the shadow" if evidence.design == "shadow" else "days have answers of one arm alone"
+        if evidence.gone_share == shown.missing_share:
+            what = "the answers that the log's commits sealed have no row any more (trainserve verify --log names them)"
         allowed = f"{plan.greatest_missing_share:.0%} allowed"
         return "invalid", f"the log lacks too much: {shown.missing_share:.0%} of {what}, {allowed}"
     units, labelled = labelled_units(evidence.answers)

@@ -20,8 +20,8 @@ class ExperimentPlan(StrictDocument, frozen=True, kw_only=True):
     champion's by more than `greatest_error_increase`; a p95 latency above `greatest_p95_ratio` times the champion's; a loss
     beyond the margin; a loss in one slice that is larger by more than `greatest_slice_increase`, where that is given.
 
-    `greatest_missing_share` is how much of the log may be missing: of a shadow the requests that it has no answer to, else
-    the days on which only one of the two answered.
+    `greatest_missing_share` is how much of the log may be missing: of the answers that its commits sealed; and of a shadow the
+    requests that it has no answer to, else the days on which only one of the two answered.
     """
 
     metric: str | None = None

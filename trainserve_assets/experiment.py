@@ -126,6 +126,7 @@ def evidence(
     slices: Sequence[str],
     greatest_p95_ratio: float,
     assignments: Sequence[Assignment],
+    gone_share: float,
 ) -> Evidence:
     """What `checks.experiment.compare` judges. Raises SettingError for an unknown metric."""
     kept = {field.name: field.type for field in schema.kept().fields if not field.sensitive}
@@ -136,6 +137,7 @@ def evidence(
         assignments=assignments if pair.design == "A/B" else (),
         spans=spans(asked, greatest_p95_ratio),
         slices=fields,
+        gone_share=gone_share,
         ended=pair.ended,
     )
 

@@ -6,13 +6,18 @@ import pytest
 
 from lake.delta import Table
 from lake.home import Home
+from lake.log.commit_rows import commits_frame
+from lake.log.commits import Commit, CommitRecord, Span
+from lake.log.erasures import ErasedRecord, append_erasures
 from lake.parameters import Arm, Parameters, publish_parameters
 from lake.release.ledger import Ledger
 from lake.release.signatures import PlatformKey
 from lake.release.trust import Trust
+from lake.tables import COMMITS, ERASURES, LABELS, LOG, PREDICTIONS
 from tests.parcel_log import DAYS, answers, append_log, fortnight, labels_of, two_arms, write_history, write_releases
 from tests.parcel_training import Platform, failures
 from tests.scenario import USE_CASE, decision
+from trainserve_assets.sealed import sealed_answers
 
 
 def looks(platform: Platform) -> pl.DataFrame:
@@ -188,3 +193,68 @@ def test_without_a_challenger_there_is_nothing_to_decide(watched: Platform) -> N
     assert not Table(watched.home.lake, USE_CASE, "experiment").exists()
     [event] = result.get_asset_materialization_events()
     assert event.materialization.metadata["verdict"].value == "no challenger has been asked beside the champion"
+
+
+def append_commits(lake: str, rows: pl.DataFrame, of_each: int = 100) -> None:
+    """What seals these rows of one slot, whose numbers have no gap: a commit for so many of them, with a label between."""
+    records = []
+    for number, part in enumerate(rows.sort("seq").iter_slices(of_each), start=1):
+        spans = (Span(USE_CASE, LABELS, 1), Span(USE_CASE, PREDICTIONS, part.height))
+        commit = Commit(
+            spool_id="spool",
+            number=number,
+            first_seq=part["seq"][0] - 1,
+            count=part.height + 1,
+            root=b"root",
+            previous="previous",
+            committed_at_us=part["received_at_utc"].to_physical()[-1],
+            spans=spans,
+            key_id="key",
+        )
+        records.append(CommitRecord(commit, b""))
+    Table(lake, LOG, COMMITS).append_once(commits_frame(records, list(range(len(records)))), "spool")
+
+
+@pytest.mark.parametrize(("every", "verdict"), [(5, "invalid"), (20, "no-go")])
+def test_a_log_whose_sealed_answers_are_gone_makes_it_invalid(watched: Platform, every: int, verdict: str) -> None:
+    sent, lake = fortnight(), watched.home.lake
+    number = pl.int_range(pl.len())
+    whole = two_arms(sent, pl.lit(0.5)).sort("received_at_utc").with_columns(seq=2 + number + number // 100)
+    append_commits(lake, whole)
+    append_log(lake, whole.filter(pl.int_range(pl.len()) % every > 0), labels_of(sent))
+
+    [row] = looks(watched).to_dicts()
+
+    assert row["verdict"] == verdict
+    assert row["missing_share"] == pytest.approx(1 / every, abs=0.01)
+    if verdict == "invalid":
+        assert "20% of the answers that the log's commits sealed have no row any more" in row["reason"]
+
+
+def test_what_was_erased_on_purpose_is_not_missing(watched: Platform) -> None:
+    sent, lake = fortnight(), watched.home.lake
+    whole = two_arms(sent, pl.lit(0.5)).sort("received_at_utc").with_columns(seq=2 + pl.int_range(pl.len()) * 101 // 100)
+    append_commits(lake, whole)
+    append_log(lake, whole.tail(-300), labels_of(sent))
+    erased = [
+        ErasedRecord(
+            erasure_id="e",
+            table=PREDICTIONS,
+            spool_id="spool",
+            seq=seq,
+            leaf=b"leaf",
+            request_id=None,
+            row=None,
+            found_by="entity",
+            erased_at_us=1,
+            asked_by="ada",
+            why="asked",
+        )
+        for seq in whole["seq"].head(200)
+    ]
+    append_erasures(Table(lake, USE_CASE, ERASURES), erased)
+
+    first, *_, last = whole["received_at_utc"].to_list()
+    found = sealed_answers(lake, USE_CASE, first, last)
+
+    assert (found.records, found.gone) == (whole.height, 100)

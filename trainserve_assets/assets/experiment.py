@@ -21,6 +21,7 @@ from trainserve_assets.logged import loss_name, read_log
 from trainserve_assets.lowering import Harm, InForce, Outcome, lower
 from trainserve_assets.planned_shares import assignments, find_plan, mirrored, sample_of, stages
 from trainserve_assets.resources import LakeResource
+from trainserve_assets.sealed import sealed_answers
 from trainserve_assets.use_case import UseCase
 from trainserve_assets.verdicts import check_result
 
@@ -122,7 +123,8 @@ def look(lake: LakeResource, use_case: UseCase, log: pl.LazyFrame, pair: Pair) -
         asked = mirrored(asked, pair.challenger_arm, samples)
     plan, metric = use_case.experiment_plan(pair.challenger_arm), _metric(use_case, pair)
     planned = assignments(asked, plans) if pair.design == "A/B" else []
-    known = evidence(asked, pair, use_case.input_schema, metric, use_case.slices, plan.greatest_p95_ratio, planned)
+    gone = sealed_answers(lake.home.lake, use_case.name, pair.from_utc, pair.until_utc).missing_share
+    known = evidence(asked, pair, use_case.input_schema, metric, use_case.slices, plan.greatest_p95_ratio, planned, gone)
     return compare(known, plan, metric)
 
 
