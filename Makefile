@@ -19,7 +19,7 @@ up: environment ## Start Dagit, the released predictors, the proxy and the shipp
 
 test: environment ## Run the tests (installs chromium, fuse3 and wrk when root on Debian)
 	@sh deploy/test_packages.sh
-	@$(bin)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: environment ## Run the tests that take minutes
 	@sh deploy/test_packages.sh

@@ -16,6 +16,8 @@ import structlog
 from lake.interface.bundle import (
     BUNDLE_MEDIA_TYPE,
     BUNDLE_PATH,
+    LARGEST_BODY_BYTES,
+    MOST_REQUESTS,
     ModelRequest,
     ModelResponse,
     NotABundle,
@@ -25,7 +27,6 @@ from lake.interface.bundle import (
 from proxy.connection import CallFailed, CallTimedOut
 from proxy.pool import Pool
 
-MOST_REQUESTS, LARGEST_BODY_BYTES = 32, 8 * 1024  # of a bundle: what it holds up another request by stays under a millisecond
 PAUSE_S = 10.0
 _SAME_TIME_S = 0.01  # who is in one bundle has as long as the others, within this
 

@@ -14,6 +14,7 @@ from lake.interface.messages import InterfaceName
 
 BUNDLE_PATH = "/bundle"
 BUNDLE_MEDIA_TYPE = "application/msgpack"
+MOST_REQUESTS, LARGEST_BODY_BYTES = 32, 8 * 1024  # of a bundle: it holds up another request for less than a millisecond
 
 _PATHS: dict[InterfaceName, str] = {"predict": "/models/{}/predict", "infer": "/v2/models/{}/infer"}
 
@@ -52,8 +53,11 @@ class NotABundle(TrainServeError):
 
 
 def read_requests(bundle: bytes) -> list[ModelRequest]:
-    """The requests of a bundle. Raises NotABundle."""
-    return _read(_requests, bundle)
+    """The requests of a bundle. Raises NotABundle, also where there are too many, or one is too large."""
+    requests = _read(_requests, bundle)
+    if len(requests) > MOST_REQUESTS or any(len(one.body) > LARGEST_BODY_BYTES for one in requests):
+        raise NotABundle(f"A bundle has at most {MOST_REQUESTS} requests, each with at most {LARGEST_BODY_BYTES:,} bytes.")
+    return requests
 
 
 def read_responses(bundle: bytes, requests: int) -> list[ModelResponse]:

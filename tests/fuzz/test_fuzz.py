@@ -17,7 +17,7 @@ from tests.serving.bad import BAD_REQUESTS
 from tests.serving.bad.parts import JSON_LENGTH
 
 
-@pytest.mark.parametrize("seconds", [pytest.param(10), pytest.param(600, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("seconds", [pytest.param(5), pytest.param(600, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_no_bytes_break_the_decoders_and_nothing_invalid_is_answered(home: Home, tmp_path: Path, seconds: int) -> None:
     Approver(home).release(toy())
     counts, corpus = tmp_path / "counts.json", tmp_path / "corpus"

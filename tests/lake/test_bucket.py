@@ -215,9 +215,9 @@ def test_a_lake_that_is_away_is_unavailable_and_answers_again(bucket: Bucket) ->
                 access()
             assert "\n" not in str(away.value)
             assert "\x1b" not in str(away.value)
-            with pytest.raises(Unavailable) as again:
-                access()
-            assert str(again.value) == str(away.value), "what says the same is no news"
+        with pytest.raises(Unavailable) as again:
+            access()
+        assert str(again.value) == str(away.value), "what says the same is no news"
 
     assert find_eventually(store, "a/1.json") == b"1"
     assert ship() == 1

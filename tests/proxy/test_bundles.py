@@ -8,8 +8,16 @@ from typing import Any
 import pytest
 import uvloop
 
-from lake.interface.bundle import BUNDLE_PATH, ModelRequest, ModelResponse, encode_bundle, read_requests
-from proxy.bundles import LARGEST_BODY_BYTES, MOST_REQUESTS, PAUSE_S, Bundles
+from lake.interface.bundle import (
+    BUNDLE_PATH,
+    LARGEST_BODY_BYTES,
+    MOST_REQUESTS,
+    ModelRequest,
+    ModelResponse,
+    encode_bundle,
+    read_requests,
+)
+from proxy.bundles import PAUSE_S, Bundles
 from proxy.connection import CallFailed, CallTimedOut
 from proxy.pool import Pool
 from tests.proxied import NOBODY

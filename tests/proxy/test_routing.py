@@ -141,8 +141,9 @@ def test_a_challenger_that_ends_leaves_its_keys_to_the_champion() -> None:
     assert set(moves(before, arms(parameters(a=0.2, b=0.2), live(release("b"))))) == {("a", "champion")}
 
 
-def test_of_a_million_keys_each_has_its_share_and_none_goes_back_while_a_share_grows() -> None:
-    keys = [f"client {number}" for number in range(1_000_000)]
+@pytest.mark.parametrize(("number", "within"), [(100_000, 0.006), pytest.param(1_000_000, 0.002, marks=pytest.mark.slow)])
+def test_of_many_keys_each_arm_has_its_share_and_none_goes_back_while_a_share_grows(number: int, within: float) -> None:
+    keys = [f"client {one}" for one in range(number)]
     releases = live(release("a"), release("b"))
     document, before = parameters(a=0.0, b=0.3), dict.fromkeys(keys, "champion")
     for share in (0.05, 0.10, 0.25, 0.50):
@@ -150,8 +151,8 @@ def test_of_a_million_keys_each_has_its_share_and_none_goes_back_while_a_share_g
         after = arms(document, releases, keys)
 
         counted = Counter(after.values())
-        assert abs(counted["a"] / len(keys) - share) < 0.002
-        assert abs(counted["b"] / len(keys) - 0.3) < 0.002
+        assert abs(counted["a"] / len(keys) - share) < within
+        assert abs(counted["b"] / len(keys) - 0.3) < within
         moved = {(before[key], after[key]) for key in keys if before[key] != after[key]}
         assert moved == {("champion", "a")} | ({("champion", "b")} if share == 0.05 else set())
         before = after

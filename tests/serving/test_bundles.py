@@ -45,6 +45,11 @@ def test_what_is_no_bundle_is_refused(client: Client) -> None:
 
     cut, plain = client.post(BUNDLE_PATH, content=bundle[:-1], headers=AS_BUNDLE), client.post(BUNDLE_PATH, content=bundle)
 
+    many, large = ([ModelRequest("predict", USE_CASE, "r", b"." * size)] * number for number, size in ((33, 1), (1, 8193)))
+    for too_much in (many, large):
+        answer = client.post(BUNDLE_PATH, content=encode_bundle(too_much), headers=AS_BUNDLE)
+        assert (answer.status_code, answer.json()["detail"][:31]) == (400, "A bundle has at most 32 request")
+
     assert (cut.status_code, plain.status_code) == (400, 415)
     assert cut.json()["detail"].startswith("The body is no bundle (")
     assert plain.json()["detail"].endswith(f"expected {BUNDLE_MEDIA_TYPE}.")
