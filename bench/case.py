@@ -62,17 +62,22 @@ def _warm(case: Case, body: Path, connections: int, core: int | None) -> None:
     raise Unavailable(case.name, f"it never answered a whole second of requests: {failure}")
 
 
-def peak_memory_mb(leader: int) -> float:
-    """The greatest resident memory so far of each process in the session that this one leads, added up."""
-    numbers = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
-    return sum(_peak_kb(pid) for pid in numbers if _session(pid) == leader) / 1024
+def peak_memory_mb(first: int) -> float:
+    """The greatest resident memory so far of each process in the session that this one leads, or started by one of them."""
+    above = {int(path.name): _parent_and_session(path) for path in Path("/proc").iterdir() if path.name.isdigit()}
+    family, found = {pid for pid, (_, session) in above.items() if session == first}, 0
+    while found < len(family):
+        found = len(family)
+        family |= {pid for pid, (parent, _) in above.items() if parent in family}
+    return sum(map(_peak_kb, family)) / 1024
 
 
-def _session(pid: int) -> int:
+def _parent_and_session(process: Path) -> tuple[int, int]:
     try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return -1
+        _, parent, _, session = (process / "stat").read_text().rpartition(")")[2].split()[:4]
+    except OSError:  # it has ended meanwhile
+        return -1, -1
+    return int(parent), int(session)
 
 
 def _peak_kb(pid: int) -> int:
