@@ -32,6 +32,7 @@ async def never() -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_a_request_that_hangs_is_named(tmp_path: Path) -> None:
     with listening(Litestar([never])) as url, pytest.raises(AssertionError, match=r"GET /never(.|\n)*timed out"):
         assert_keeps_its_document(url, tmp_path, examples=1, answered_within_s=0.5)
