@@ -10,8 +10,7 @@ from lake.log.erasures import read_erasures
 from lake.log.retirement import read_retirements
 from lake.tables import COMMITS, LOG, MAINTENANCE, PREDICTIONS
 
-# A record is committed less than so long after it arrived.
-_WITHIN = timedelta(hours=1)
+_NEAR = timedelta(hours=1)  # a record is committed less than so long after it arrived
 _ADDRESS = ("spool_id", "seq")
 
 
@@ -36,20 +35,20 @@ def sealed_answers(lake: str, use_case: str, from_utc: datetime, until_utc: date
     if not (predictions.exists() and commits.exists()):
         return SealedAnswers()
     retirements = read_retirements(Table(lake, use_case, MAINTENANCE), PREDICTIONS)
-    begin = max([from_utc, *(one.before_utc + _WITHIN for one in retirements)])
+    begin = max([from_utc, *(one.reaches_utc for one in retirements)])
     handle = predictions.open()
     sealed = _runs(commits.scan(), use_case, begin, until_utc)
-    marks = {spool: handle.transaction_version(spool) for spool in sealed["spool_id"].unique()}
-    mark = pl.col("spool_id").replace_strict(marks, return_dtype=pl.Int64)  # the highest number that was shipped
-    shipped = sealed.filter(pl.col("until_seq") <= mark + 1)
-    arrived = pl.col("received_at_utc").is_between(begin - _WITHIN, until_utc + _WITHIN)
+    spools = sealed["spool_id"].unique()
+    highest = pl.Series("highest", [handle.transaction_version(spool) for spool in spools], pl.Int64)  # that was shipped
+    shipped = sealed.join(pl.DataFrame([spools, highest]), on="spool_id").filter(pl.col("until_seq") <= pl.col("highest") + 1)
+    arrived = pl.col("received_at_utc").is_between(begin - _NEAR, until_utc + _NEAR)
     there = predictions.scan(handle.version()).filter(arrived).select(_ADDRESS)
     erased = [(one.spool_id, one.seq) for one in read_erasures(lake, use_case, pl.col("table") == PREDICTIONS)]
     addresses = pl.concat([there, pl.LazyFrame(erased, schema={"spool_id": pl.String, "seq": pl.Int64}, orient="row")])
     found = (
         addresses.unique()
         .sort("seq")
-        .join_asof(shipped.lazy().sort("first_seq"), left_on="seq", right_on="first_seq", by="spool_id")
+        .join_asof(shipped.lazy().sort("first_seq"), left_on="seq", right_on="first_seq", by="spool_id", check_sortedness=False)
         .filter(pl.col("seq") < pl.col("until_seq"))
         .select(pl.len())
         .collect()

@@ -6,7 +6,7 @@ kept in the home, outside the lake: one that is cut off behind it is missed by t
 """
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import msgspec
@@ -35,8 +35,6 @@ from lake.times import rfc3339
 
 # A commit is in the lake before its rows, by less than that.
 _SHIPPED_WITHIN_US = 600_000_000
-# A record is committed, and may be deleted for its age, by its arrival, which is before its commit by less than that.
-_ARRIVED_WITHIN = timedelta(hours=1)
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +80,7 @@ class _LoggedTable:
         self._retired_before_us = 0
         self._said: list[tuple[int, str]] = []  # up to when rows are said to be retired by what does not prove it, and why not
         for one in read_retirements(Table(lake, use_case, MAINTENANCE), name):
-            before_us = epoch_us(one.before_utc + _ARRIVED_WITHIN)
+            before_us = epoch_us(one.reaches_utc)
             problem = one.problem(keys)
             if problem is None:
                 self._retired_before_us = before_us

@@ -11,18 +11,15 @@ import msgspec
 import polars as pl
 
 from lake.delta import Table
-from lake.log.log_key import LogKey, LogKeys, is_signed
 from lake.log.records import column_of
+from lake.log.vouched import Vouched
 from lake.tables import ERASURES, ERASURES_SCHEMA, conform
 
-_SIGNED_FOR = b"trainserve erasure\n"
 
+class ErasedRecord(Vouched, frozen=True, kw_only=True, omit_defaults=True):
+    """An audit row. `found_by` says by what it was about the entity: its key, features or body, or the request that it labels."""
 
-class ErasedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An audit row. `found_by` says by what it was about the entity: its key, features or body, or the request that it labels.
-
-    Defaults are left out of what is signed: a later member with one leaves the signatures of older rows as they are.
-    """
+    SIGNED_FOR = b"trainserve erasure\n"
 
     erasure_id: str
     table: str
@@ -35,24 +32,8 @@ class ErasedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     erased_at_us: int
     asked_by: str
     why: str
-    key_id: str = ""
-    signature: bytes = b""
-
-    def signed(self, key: LogKey) -> "ErasedRecord":
-        """The same with the signature of this key."""
-        named = msgspec.structs.replace(self, key_id=key.id, signature=b"")
-        return msgspec.structs.replace(named, signature=key.sign(_SIGNED_FOR + _encode(named)))
-
-    def problem(self, keys: LogKeys) -> str | None:
-        """Why it proves no erasure, if so."""
-        public = keys.get(self.key_id)
-        if public is None:
-            return f"the key {self.key_id} that signed so is none of the {len(keys)} trusted"
-        unsigned = _encode(msgspec.structs.replace(self, signature=b""))
-        return None if is_signed(public, _SIGNED_FOR + unsigned, self.signature) else "no trusted key signed so"
 
 
-_encode = msgspec.json.Encoder(order="sorted").encode
 _COLUMNS = {column_of(name): name for name in ErasedRecord.__struct_fields__}
 
 

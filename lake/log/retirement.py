@@ -5,41 +5,37 @@ pass no removal off as a retirement. A row from before retirements were signed h
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
-import msgspec
 import polars as pl
 
 from lake.delta import Table
-from lake.log.log_key import LogKey, LogKeys, is_signed
+from lake.log.log_key import LogKeys
+from lake.log.vouched import Vouched
 
-_SIGNED_FOR = b"trainserve retirement\n"
-_encode = msgspec.json.Encoder(order="sorted").encode
+# A record is deleted for its age by its arrival, which is before its commit by less than that.
+_COMMITTED_WITHIN = timedelta(hours=1)
 
 
-class Retirement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Retirement(Vouched, frozen=True, kw_only=True, omit_defaults=True):
     """All rows of a table that had arrived before a moment were deleted for their age."""
+
+    SIGNED_FOR = b"trainserve retirement\n"
 
     use_case: str
     table: str
     before_utc: datetime
-    key_id: str = ""
-    signature: bytes = b""
 
-    def signed(self, key: LogKey) -> "Retirement":
-        """The same with the signature of this key."""
-        named = msgspec.structs.replace(self, key_id=key.id, signature=b"")
-        return msgspec.structs.replace(named, signature=key.sign(_SIGNED_FOR + _encode(named)))
+    @property
+    def reaches_utc(self) -> datetime:
+        """Up to when commits may have sealed what was deleted."""
+        return self.before_utc + _COMMITTED_WITHIN
 
     def problem(self, keys: LogKeys) -> str | None:
         """Why it proves no retirement, if so."""
         if not self.signature:
             return "nobody signed so: maintenance did not sign yet when it was written, or it is forged"
-        public = keys.get(self.key_id)
-        if public is None:
-            return f"the key {self.key_id} that signed so is none of the {len(keys)} trusted"
-        unsigned = _encode(msgspec.structs.replace(self, signature=b""))
-        return None if is_signed(public, _SIGNED_FOR + unsigned, self.signature) else "no trusted key signed so"
+        return super().problem(keys)
 
 
 def read_retirements(maintenance: Table, of: str) -> Iterator[Retirement]:

@@ -195,11 +195,11 @@ def test_without_a_challenger_there_is_nothing_to_decide(watched: Platform) -> N
     assert event.materialization.metadata["verdict"].value == "no challenger has been asked beside the champion"
 
 
-def append_commits(lake: str, rows: pl.DataFrame, of_each: int = 100) -> None:
+def append_commits(lake: str, rows: pl.DataFrame, of_each: int = 100, use_case: str = USE_CASE) -> None:
     """What seals these rows of one slot, whose numbers have no gap: a commit for so many of them, with a label between."""
     records = []
     for number, part in enumerate(rows.sort("seq").iter_slices(of_each), start=1):
-        spans = (Span(USE_CASE, LABELS, 1), Span(USE_CASE, PREDICTIONS, part.height))
+        spans = (Span(use_case, LABELS, 1), Span(use_case, PREDICTIONS, part.height))
         commit = Commit(
             spool_id="spool",
             number=number,
@@ -258,3 +258,12 @@ def test_what_was_erased_on_purpose_is_not_missing(watched: Platform) -> None:
     found = sealed_answers(lake, USE_CASE, first, last)
 
     assert (found.records, found.gone) == (whole.height, 100)
+
+
+def test_commits_of_others_seal_none_of_its_answers(watched: Platform) -> None:
+    sent, lake = fortnight(), watched.home.lake
+    answered = two_arms(sent, pl.lit(0.5)).sort("received_at_utc").with_columns(seq=2 + pl.int_range(pl.len()) * 101 // 100)
+    append_commits(lake, answered, use_case="another")
+    append_log(lake, answered, labels_of(sent))
+
+    assert looks(watched)["missing_share"].to_list() == [0.0]
