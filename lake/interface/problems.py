@@ -103,13 +103,16 @@ def _handle_known(request: Request[Any, Any, Any], error: Exception) -> Response
 
 def _unrouted(request: Request[Any, Any, Any], error: Exception) -> Refused | None:
     """What the framework says in two words alone: that it has no such path, or that the path has no such method."""
-    path = repr(request.url.path[:_LONGEST_PATH])
     if isinstance(error, NotFoundException) and error.detail == HTTPStatus.NOT_FOUND.phrase:
-        return Refused(HTTPStatus.NOT_FOUND, f"Nothing is at {path}. The page /schema lists what is here.")
+        return Refused(HTTPStatus.NOT_FOUND, f"Nothing is at {_path(request)}. The page /schema lists what is here.")
     if isinstance(error, MethodNotAllowedException):
         allowed = (error.headers or {}).get("allow", "another method")
-        return Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} takes {allowed}, found {request.method}.")
+        return Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{_path(request)} takes {allowed}, found {request.method}.")
     return None
+
+
+def _path(request: Request[Any, Any, Any]) -> str:
+    return repr(request.url.path[:_LONGEST_PATH])
 
 
 def too_large(request: Request[Any, Any, Any]) -> Refused:
