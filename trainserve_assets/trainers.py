@@ -107,7 +107,6 @@ def _linear(lesson: Lesson, last: Any, parameters: dict[str, Any]) -> Trained:
 
     categories = lesson.category_positions
     numbers = [position for position in range(len(lesson.features)) if position not in categories]
-    _check_squares(lesson, numbers)
     columns = ColumnTransformer(
         [
             ("categories", OneHotEncoder(handle_unknown="ignore"), categories),
@@ -117,12 +116,11 @@ def _linear(lesson: Lesson, last: Any, parameters: dict[str, Any]) -> Trained:
         # A sparse product is summed row by row; a dense one in blocks, and then a row's last bit depends on its neighbours.
         sparse_threshold=1.0,
     )
-    return _sklearn(lesson, make_pipeline(columns, last), parameters)
+    return _sklearn(lesson, make_pipeline(columns, last), parameters, standardized=numbers)
 
 
-def _check_squares(lesson: Lesson, numbers: Sequence[int]) -> None:
+def _check_squares(lesson: Lesson, matrix: npt.NDArray[np.float64], numbers: Sequence[int]) -> None:
     """Refuse numbers that cannot be standardized, by the name of their feature. Raises SettingError."""
-    matrix = sklearn_engine.MatrixCoder(lesson.features, lesson.categories)(lesson.rows)
     with np.errstate(over="ignore"):
         squares = np.nansum(matrix**2, axis=0)
     for position in numbers:
@@ -132,15 +130,17 @@ def _check_squares(lesson: Lesson, numbers: Sequence[int]) -> None:
             raise SettingError(f"the furthest value of {lesson.features[position]!r}", found, expected)
 
 
-def _sklearn(lesson: Lesson, model: Any, parameters: dict[str, Any]) -> Trained:
-    matrix = sklearn_engine.MatrixCoder(lesson.features, lesson.categories)
+def _sklearn(lesson: Lesson, model: Any, parameters: dict[str, Any], standardized: Sequence[int] = ()) -> Trained:
+    matrix_of = sklearn_engine.MatrixCoder(lesson.features, lesson.categories)
 
     def predict(rows: Sequence[Row]) -> list[list[float]]:
         if lesson.task == "regression":
-            return [[value] for value in model.predict(matrix(rows)).tolist()]
-        return _scores(lesson.task, model.predict_proba(matrix(rows)))
+            return [[value] for value in model.predict(matrix_of(rows)).tolist()]
+        return _scores(lesson.task, model.predict_proba(matrix_of(rows)))
 
-    model.fit(matrix(lesson.rows), lesson.labels)
+    matrix = matrix_of(lesson.rows)
+    _check_squares(lesson, matrix, standardized)
+    model.fit(matrix, lesson.labels)
     libraries = ("scikit-learn", "skops", "numpy")
     return Trained(engine=sklearn_engine.NAME, model=model, predict=predict, parameters=parameters, libraries=libraries)
 
