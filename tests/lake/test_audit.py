@@ -1,97 +1,30 @@
 """An audit of the log names each row that was edited, removed or invented, and each commit that does not hold."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import polars as pl
 import pytest
 import time_machine
-from deltalake import write_deltalake
 
 from lake.commands.verify import verify
-from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.errors import SettingError
 from lake.home import Home
 from lake.input_schema import publish_input_schema
-from lake.log.audit import Audit, Counts, Scope
-from lake.log.erasures import ErasedRecord, append_erasures
+from lake.log.audit import Counts
 from lake.log.group_commit import GroupCommit
 from lake.log.log_key import LogKey
-from lake.log.maintenance import Done, append_maintenance
 from lake.log.merkle import leaf_of
-from lake.log.records import LabelRecord, PredictionRecord, encode_record
+from lake.log.records import encode_record
 from lake.log.segment import segments
 from lake.log.shipper import Shipper
 from lake.log.slot import Slot
-from lake.tables import COMMITS, ERASURES, LABELS, LOG, MAINTENANCE, PREDICTIONS
+from lake.tables import COMMITS, LABELS, PREDICTIONS
+from tests.audited import counts, findings, log, rewrite, row_of, table
 from tests.scenario import USE_CASE, label, parcel_schema, prediction
-
-Record = PredictionRecord | LabelRecord
-Groups = Sequence[Sequence[Record]]
-
-
-def log(home: Home, *slots_of_groups: Groups, ship: bool = True) -> None:
-    """Workers that each log some groups of records, side by side; and the shipper, once."""
-
-    async def worked() -> None:
-        workers = [GroupCommit(Slot.lease(home.spools), LogKey.read_or_make(home.keys)) for _ in slots_of_groups]
-        for worker, groups in zip(workers, slots_of_groups, strict=True):
-            for group in groups:
-                await worker.append([encode_record(record) for record in group])
-        for worker in workers:
-            await worker.close()
-
-    publish_input_schema(DocumentStore(home.lake), parcel_schema())
-    asyncio.run(worked())
-    if ship:
-        Shipper(home).ship()
-
-
-@pytest.fixture
-def logged(home: Home) -> Home:
-    """Two slots with four commits each: nine predictions and five labels, shipped."""
-    first: Groups = [[prediction(1), label(1)], [prediction(2)], [prediction(3), prediction(4), label(3)], [label(4)]]
-    second: Groups = [
-        [prediction(11)],
-        [prediction(12), label(12)],
-        [prediction(13), prediction(14)],
-        [prediction(15), label(15)],
-    ]
-    log(home, first, second)
-    return home
-
-
-def findings(home: Home, **scope: Any) -> list[str]:
-    """What an audit says."""
-    return list(Audit(home, Scope(**scope)).findings())
-
-
-def counts(home: Home, **scope: Any) -> Counts:
-    """What an audit that finds nothing has seen."""
-    audit = Audit(home, Scope(**scope))
-    assert list(audit.findings()) == []
-    return audit.counts
-
-
-def table(home: Home, name: str) -> Table:
-    """A table of the log."""
-    return Table(home.lake, LOG if name == COMMITS else USE_CASE, name)
-
-
-def rewrite(home: Home, name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
-    """Edit a table as anybody can who may write to the lake: its history and its high marks stay."""
-    rows = table(home, name).scan().collect()
-    write_deltalake(table(home, name).open(), change(rows), mode="overwrite")
-
-
-def row_of(number: int) -> pl.Expr:
-    """The rows of the `number`-th request."""
-    return pl.col("request_id") == f"00000000-0000-7000-8000-{number:012}"
 
 
 def test_what_was_logged_holds(logged: Home) -> None:
@@ -346,110 +279,6 @@ def test_a_record_that_nobody_can_read_is_set_aside_and_counted(home: Home) -> N
     Shipper(home).ship()
 
     assert counts(home) == Counts(slots=1, commits=1, rows=1, set_aside=1)
-
-
-def erased_record(home: Home, number: int) -> ErasedRecord:
-    """The audit row of the `number`-th request's prediction, signed by nobody yet."""
-    [(spool, seq)] = table(home, PREDICTIONS).scan().filter(row_of(number)).select("spool_id", "seq").collect().rows()
-    return ErasedRecord(
-        erasure_id="e" * 32,
-        table=PREDICTIONS,
-        spool_id=spool,
-        seq=seq,
-        leaf=leaf_of(encode_record(prediction(number))),
-        request_id=f"00000000-0000-7000-8000-{number:012}",
-        row=0,
-        found_by="entity",
-        erased_at_us=1,
-        asked_by="ada",
-        why="ticket 17",
-    )
-
-
-def test_rows_erased_on_purpose_are_counted_and_all_others_still_proven(logged: Home) -> None:
-    record = erased_record(logged, 3).signed(LogKey.read_or_make(logged.keys))
-    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
-    assert [append_erasures(table(logged, ERASURES), [record]) for _ in range(2)] == [1, 0]
-
-    seen = counts(logged)
-    assert (seen.rows, seen.erased) == (13, 1)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"leaf": leaf_of(b"x")}, "was removed"),
-        ({"why": "because"}, "is said to be erased, but no trusted key signed so"),
-        ({"signature": b""}, "is said to be erased, but no trusted key signed so"),
-        ({"key_id": "0" * 16}, "is said to be erased, but the key 0000000000000000 that signed so is none of the 1 trusted"),
-    ],
-)
-def test_a_removal_is_passed_off_as_an_erasure_by_nobody_without_a_key_of_the_log(
-    logged: Home, changes: dict[str, Any], words: str
-) -> None:
-    record = erased_record(logged, 3).signed(LogKey.read_or_make(logged.keys))
-    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
-    append_erasures(table(logged, ERASURES), [msgspec.structs.replace(record, **changes)])
-
-    [finding] = findings(logged)
-    assert finding.endswith(words)
-    append_erasures(table(logged, ERASURES), [record])
-    assert findings(logged) == [], "what proves nothing keeps nobody from proving it"
-
-
-def test_an_audit_row_with_columns_of_its_own_making_proves_nothing(logged: Home) -> None:
-    record = erased_record(logged, 3)
-    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
-    write_deltalake(table(logged, ERASURES).uri, pl.DataFrame({"spool_id": record.spool_id, "seq": 6, "leaf": [record.leaf]}))
-
-    [finding] = findings(logged)
-    assert "is said to be erased, but the key  that signed so is none" in finding
-
-
-def retire(home: Home, before: datetime, key: LogKey) -> None:
-    """What maintenance says that it deleted for its age, signed by this key."""
-    done = Done(table=PREDICTIONS, retired_rows=1, retired_before_utc=before)
-    append_maintenance(table(home, MAINTENANCE), before, [done], key)
-
-
-def test_rows_retired_by_age_are_counted(logged: Home) -> None:
-    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
-    retire(logged, datetime.now(timezone.utc) + timedelta(hours=1), LogKey.read_or_make(logged.keys))
-
-    seen = counts(logged)
-    assert (seen.rows, seen.retired) == (13, 1)
-
-
-def test_a_removal_is_passed_off_as_a_retirement_by_nobody_without_a_key_of_the_log(logged: Home, tmp_path: Path) -> None:
-    stranger, own = LogKey.read_or_make(tmp_path / "stranger"), LogKey.read_or_make(logged.keys)
-    moment = datetime.now(timezone.utc) + timedelta(hours=1)
-    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
-
-    retire(logged, moment - timedelta(days=1), own)
-    retire(logged, moment, stranger)
-    [finding] = findings(logged)
-    assert finding.endswith(
-        f"was removed: it is said to be retired, but the key {stranger.id} that signed so is none of the 1 trusted"
-    )
-
-    later = pl.when(pl.col("key_id") == own.id).then(pl.lit(moment)).otherwise("retired_before_utc").alias("retired_before_utc")
-    rewrite(logged, MAINTENANCE, lambda rows: rows.with_columns(later).filter(key_id=own.id))
-    [finding] = findings(logged)
-    assert finding.endswith("was removed: it is said to be retired, but no trusted key signed so")
-
-    retire(logged, moment, own)
-    assert findings(logged) == [], "what proves nothing keeps nobody from proving it"
-
-
-def test_a_retirement_from_before_they_were_signed_is_told_as_such(logged: Home) -> None:
-    rewrite(logged, PREDICTIONS, lambda rows: rows.filter(~row_of(3)))
-    old = pl.DataFrame({"table": [PREDICTIONS], "retired_before_utc": [datetime.now(timezone.utc) + timedelta(hours=1)]})
-    write_deltalake(table(logged, MAINTENANCE).uri, old)
-
-    [finding] = findings(logged)
-    assert finding.endswith(
-        "said to be retired, but nobody signed so: maintenance did not sign yet when it was written, or it is forged"
-    )
 
 
 def test_a_day_or_a_use_case_can_be_audited_alone(logged: Home) -> None:
