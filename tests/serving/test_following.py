@@ -1,5 +1,6 @@
 """A predictor serves what its ledger shows live on its arm, as that changes, and nothing that it could not verify."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -249,7 +250,7 @@ def test_a_changed_event_is_refused_and_what_was_verified_goes_on(
     path = in_lake(home, "releases", "00000002.json")
     event = msgspec.json.decode(path.read_bytes())
     if part == "payload":
-        event["payload"] = event["payload"].replace("A", "B", 1)
+        event["payload"] = b64encode(b64decode(event["payload"]).replace(b"at_utc", b"at_UTC", 1)).decode()
     else:
         event["signatures"] = []
     path.write_bytes(msgspec.json.encode(event))
