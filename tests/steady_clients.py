@@ -1,12 +1,14 @@
 """Clients that ask without a pause until their server is gone, and keep count of every request that they have sent."""
 
 import threading
+import time
 from collections import Counter
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from itertools import count
 from urllib.parse import urlsplit
 
+from lake.interface.protocol import LINGER_S
 from tests.scenario import parcel, records_body
 from tests.served import PREDICT
 
@@ -15,7 +17,8 @@ class SteadyClients:
     """Some keep their connections, of whom some think before they ask again, and some make one for each request.
 
     `sent` counts requests that went out on an open connection, `answers` their status; `lost` says what befell those
-    without an answer. A client ends when nobody listens any more.
+    without an answer. A client ends when nobody listens any more, or when its connection was closed because a busy machine
+    held it up for longer than a server that leaves waits for the next request.
     """
 
     def __init__(self, url: str, *, kept: int = 6, thoughts_s: tuple[float, ...] = (0.02, 0.1, 0.3), fresh: int = 4) -> None:
@@ -65,10 +68,18 @@ class SteadyClients:
 
     def _ask_over(self, connection: HTTPConnection, number: int, thought_s: float, fresh: bool) -> None:  # noqa: FBT001
         """Ask over one connection until one of both has said that it ends."""
+        before = time.monotonic()
         while connection.sock is not None and not self._stopped.wait(thought_s):
             body = records_body(parcel(parcel_id=f"P-{number}"), id=str(next(self._sent)))
-            connection.request("POST", PREDICT, body, {"connection": "close"} if fresh else {})
-            answer = connection.getresponse()
+            asked = time.monotonic()
+            try:
+                connection.request("POST", PREDICT, body, {"connection": "close"} if fresh else {})
+                answer = connection.getresponse()
+            except (OSError, HTTPException):
+                if not fresh and asked - before > LINGER_S:
+                    return
+                raise
             answer.read()
+            before = asked
             self.answers[answer.status] += 1
             self.request_ids.append(answer.getheader("trainserve-request-id", ""))
