@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
 from lake.interface.access import Access
+from lake.interface.admission import Admission
 from lake.interface.documentation import api_documentation, documentation_assets
 from lake.interface.fast_lane import FastLane
 from lake.interface.health import bare_health_routes
@@ -98,12 +99,14 @@ def create_app(
             "logging_config": None,
         }
 
+    admission = Admission(worker.settings.maximum_in_flight)
     worker.measures(operation.measure)
+    worker.measures(admission.collect)
     for_operators = [*operation_routes(operation, board, access, worker), *parameter_routes(operation, changes, access)]
     if worker.settings.admin_port:
         worker.admin = Litestar(**described("trainserve proxy, operation", for_operators))
         for_operators = bare_health_routes(lambda: operation.readiness().ready)
     gateway = Gateway(watch, arms, shadows, spool, metrics, outcomes)
-    respond = responder(gateway, access)
+    respond = responder(gateway, access, admission)
     routes = [*client_routes(respond, gateway, access), *model_routes(operation, release), *for_operators]
     return FastLane(respond, **described("trainserve proxy", routes, [running]))

@@ -17,9 +17,10 @@ class TooMany(Refused):
 
     def __init__(self, limit: RateLimit, wait_s: float) -> None:
         super().__init__(
-            HTTPStatus.TOO_MANY_REQUESTS, f"At most {limit.per_second:g} requests a second, {limit.burst} at once, are answered."
+            HTTPStatus.TOO_MANY_REQUESTS,
+            f"At most {limit.per_second:g} requests a second, {limit.burst} at once, are answered.",
+            retry_after_s=max(1, ceil(wait_s)),
         )
-        self.retry_after_s = max(1, ceil(wait_s))
 
 
 class RateLimits:

@@ -11,6 +11,7 @@ from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.interface.access import Access
+from lake.interface.admission import Admission
 from lake.interface.bodies import read_question
 from lake.interface.documentation import answer, problem
 from lake.interface.fast_lane import Respond
@@ -46,7 +47,7 @@ PROBLEMS = {
         422: "The operator's rules refuse this input",
         429: "This client has sent too much; the header Retry-After says when to go on",
         502: "The model's answer was unreadable, or not one of a released model, and was withheld",
-        503: "No released model can be reached, or the log cannot be written",
+        503: "No released model can be reached, the log cannot be written, or too many requests are under way",
         504: "The model did not answer in time",
     }.items()
 }
@@ -54,7 +55,7 @@ _OF_RECORDS = "Score JSON records. One routing key (header `trainserve-routing-k
 ABSENT = {status: PROBLEMS[status] for status in (404, 503)}
 
 
-def responder(gateway: Gateway, access: Access) -> Respond:
+def responder(gateway: Gateway, access: Access, admission: Admission) -> Respond:
     """What answers requests for predictions."""
 
     async def answer_of(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None) -> Answer:
@@ -66,13 +67,14 @@ def responder(gateway: Gateway, access: Access) -> Respond:
             return await gateway.refuse(name, refusal, client_id)
         except RequestEntityTooLarge:
             return await gateway.refuse(name, too_large(request), client_id)
-        return await gateway.answer(
-            question,
-            routing_key=headers.get(ROUTING_KEY_HEADER),
-            client_id=client_id,
-            trace=trace_of(headers),
-            prove=PROOF_HEADER in headers,
-        )
+        with admission:
+            return await gateway.answer(
+                question,
+                routing_key=headers.get(ROUTING_KEY_HEADER),
+                client_id=client_id,
+                trace=trace_of(headers),
+                prove=PROOF_HEADER in headers,
+            )
 
     async def respond(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None) -> Reply:
         given = await answer_of(interface, name, request, version)

@@ -12,6 +12,7 @@ from prometheus_client import Metric
 from lake.copies import GREATEST_COPY_AGE_S
 from lake.home import Home
 from lake.interface.access import Access
+from lake.interface.admission import Admission
 from lake.interface.documentation import api_documentation, documentation_assets
 from lake.interface.fast_lane import FastLane
 from lake.interface.health import bare_health_routes
@@ -108,12 +109,14 @@ def create_app(
             "logging_config": None,
         }
 
+    admission = Admission(worker.settings.maximum_in_flight)
     worker.measures(measured)
+    worker.measures(admission.collect)
     operation = operation_routes(follower, worker, spool)
     if worker.settings.admin_port:
         worker.admin = Litestar(**described(f"operation of {use_case}, {arm}", operation))
         operation = bare_health_routes(lambda: why_not_ready(follower, worker, spool) is None)
-    respond = responder(predictor, alone, access)
+    respond = responder(predictor, admission, alone, access)
     answering = [
         *prediction_routes(respond, REFUSALS, "The scores, and who gave them"),
         *([bundle_route(predictor, access)] if alone is None else label_routes(alone)),

@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from lake.copies import LakeStatus, Source
 from lake.errors import Unavailable
 from lake.interface.access import Access
+from lake.interface.admission import Admission
 from lake.interface.bodies import read_question, reply
 from lake.interface.bundle import BUNDLE_MEDIA_TYPE, BUNDLE_PATH, NotABundle, encode_bundle, read_requests
 from lake.interface.documentation import answer, problem
@@ -63,7 +64,9 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     notice: str | None = None
 
 
-def responder(predictor: Predictor, alone: StandAlone | None = None, access: Access | None = None) -> Respond:
+def responder(
+    predictor: Predictor, admission: Admission, alone: StandAlone | None = None, access: Access | None = None
+) -> Respond:
     """What answers requests: `alone` logs them; without it they are for known keys only where `access` asks."""
 
     async def respond(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None) -> Reply:
@@ -80,9 +83,10 @@ def responder(predictor: Predictor, alone: StandAlone | None = None, access: Acc
             if alone is None:
                 raise refusal from error
             return await alone.refuse(interface, name, refusal, request, client_id)
-        if alone is not None:
-            return await alone.respond(question, request, client_id)
-        return reply(await predictor.answer(question, request.headers.get(REQUEST_ID_HEADER)))
+        with admission:
+            if alone is not None:
+                return await alone.respond(question, request, client_id)
+            return reply(await predictor.answer(question, request.headers.get(REQUEST_ID_HEADER)))
 
     return respond
 

@@ -44,10 +44,11 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class Refused(TrainServeError):
-    """A request that is answered with this status instead of a prediction."""
+    """A request that is answered with this status instead of a prediction, and when it may be sent again."""
 
-    def __init__(self, status: HTTPStatus, detail: str) -> None:
+    def __init__(self, status: HTTPStatus, detail: str, *, retry_after_s: int | None = None) -> None:
         self.status = status
+        self.retry_after_s = retry_after_s
         super().__init__(detail)
 
 
@@ -96,6 +97,8 @@ def problem_response(document: ProblemDocument, headers: dict[str, str] | None =
 def _handle_known(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     document = problem_document(_unrouted(request, error) or error)
     headers = error.headers if isinstance(error, HTTPException) else None
+    if isinstance(error, Refused) and error.retry_after_s is not None:
+        headers = {"retry-after": str(error.retry_after_s)}
     if document.status == HTTPStatus.UNAUTHORIZED:
         headers = {**(headers or {}), "www-authenticate": "Bearer"}
     return problem_response(document, headers)

@@ -34,6 +34,8 @@ class ServerSettings:
         The most rows of one request; one with more is refused, with 400.
     maximum_bytes
         The most bytes of one request; one with more is refused unread, with 413.
+    maximum_in_flight
+        The most requests for predictions that a worker has under way; one more is turned away, with 503.
     read_timeout_s
         In how many seconds a request must have come in, from its first byte to its last.
     keep_alive_s
@@ -54,6 +56,7 @@ class ServerSettings:
     admin_port: int = 0
     maximum_rows: Annotated[int, Parameter(env_var="TRAINSERVE_MAXIMUM_ROWS")] = MAXIMUM_ROWS
     maximum_bytes: Annotated[int, Parameter(env_var="TRAINSERVE_MAXIMUM_BYTES")] = 10_000_000
+    maximum_in_flight: Annotated[int, Parameter(env_var="TRAINSERVE_MAXIMUM_IN_FLIGHT")] = 2_048
     read_timeout_s: Annotated[float, Parameter(env_var="TRAINSERVE_READ_TIMEOUT_S")] = 20.0
     keep_alive_s: Annotated[float, Parameter(env_var="TRAINSERVE_KEEP_ALIVE_S")] = 75.0
     drain_delay_s: Annotated[float, Parameter(env_var="TRAINSERVE_DRAIN_DELAY_S")] = 0.0
@@ -64,7 +67,7 @@ class ServerSettings:
         """Raises SettingError for the first setting that cannot be used."""
         if not 1 <= self.workers <= _MOST_WORKERS:
             raise SettingError("workers", self.workers, f"1 to {_MOST_WORKERS}")
-        for name in ("maximum_rows", "maximum_bytes"):
+        for name in ("maximum_rows", "maximum_bytes", "maximum_in_flight"):
             if (found := getattr(self, name)) < 1:
                 raise SettingError(name, found, "1 or more")
         least: Mapping[str, float] = {"read_timeout_s": 0.001, "keep_alive_s": 0.001, "drain_delay_s": 0, "drain_s": 0}

@@ -6,7 +6,6 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -23,6 +22,7 @@ from lake.log.shipper import Shipper
 from lake.log.shipper_metrics import ShipperMetrics
 from lake.log.slot import Slot
 from lake.tables import PREDICTIONS
+from tests.alert_rules import alert_rules
 from tests.ports import free_port
 from tests.scenario import USE_CASE, label, parcel_schema, prediction
 from tests.served import eventually
@@ -126,22 +126,6 @@ def test_a_port_that_is_taken_is_named(home: Home) -> None:
         ShipperMetrics(home).serve("127.0.0.1", taken.getsockname()[1])
 
 
-class Rule(msgspec.Struct, frozen=True):
-    alert: str
-    expr: str
-    labels: dict[str, str]
-    annotations: dict[str, str]
-
-
-class RuleGroup(msgspec.Struct, frozen=True):
-    name: str
-    rules: list[Rule]
-
-
-class Rules(msgspec.Struct, frozen=True):
-    groups: list[RuleGroup]
-
-
 def test_the_shipper_answers_prometheus_with_every_metric_that_the_alert_rules_ask_for(home: Home) -> None:
     publish_input_schema(DocumentStore(home.lake), parcel_schema())
     log_some(home, use_case="unknown")
@@ -164,9 +148,6 @@ def test_the_shipper_answers_prometheus_with_every_metric_that_the_alert_rules_a
         shipper.kill()
         shipper.wait()
     names = {name for name, _ in found}
-    document = msgspec.yaml.decode(Path("deploy/prometheus/shipper.yaml").read_bytes(), type=Rules)
-    for rule in document.groups[0].rules:
-        words = rule.expr.replace("(", " ").replace(")", " ").replace("[", " ").split()
-        asked = {word for word in words if word.startswith("trainserve_")}
-        assert asked, rule.alert
-        assert asked <= names, rule.alert
+    for rule in alert_rules("shipper"):
+        assert rule.metrics, rule.alert
+        assert rule.metrics <= names, rule.alert

@@ -6,13 +6,13 @@ from itertools import count
 from math import inf, isnan
 from pathlib import Path
 
-import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lake.home import Home
 from lake.log.room import Disk
 from serving.app import create_app
+from tests.alert_rules import alert_rules
 from tests.disks import fill, small_disk
 from tests.forgetful_disk import forgetful_disk
 from tests.proxied import NOBODY, labels, parameters, predictions, proxied
@@ -136,35 +136,13 @@ def test_the_room_is_among_the_metrics(client: Client, disk: Path) -> None:
     assert "trainserve_log_disk_hours_until_full NaN" in page
 
 
-class Rule(msgspec.Struct):
-    """An alert, as Prometheus reads it."""
-
-    alert: str
-    expr: str
-    labels: dict[str, str]
-    annotations: dict[str, str]
-
-
-class Group(msgspec.Struct):
-    """Alerts that are looked at together."""
-
-    name: str
-    rules: list[Rule]
-
-
-class Rules(msgspec.Struct):
-    """A file of alerts."""
-
-    groups: list[Group]
-
-
 def test_the_alerts_on_the_disk_go_by_metrics_that_there_are(home: Home) -> None:
-    document = msgspec.yaml.decode(Path("deploy/prometheus/disk.yaml").read_bytes(), type=Rules)
     with proxied(home, parameters({"champion": NOBODY})) as client:
         known = {family.name for family in text_string_to_metric_families(client.get("/metrics").text)}
 
-    rules = [rule for group in document.groups for rule in group.rules]
+    rules = alert_rules("disk")
 
-    assert {rule.expr.split()[0] for rule in rules} == {"trainserve_log_failing", "trainserve_log_disk_hours_until_full"}
-    assert {rule.expr.split()[0] for rule in rules} <= known
+    asked = {name for rule in rules for name in rule.metrics}
+    assert asked == {"trainserve_log_failing", "trainserve_log_disk_hours_until_full"}
+    assert asked <= known
     assert all(rule.labels["severity"] in ("warning", "critical") and rule.annotations["description"] for rule in rules)

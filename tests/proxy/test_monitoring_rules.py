@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import msgspec
 import polars as pl
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -19,42 +18,15 @@ from lake.home import Home
 from lake.log.freshness import Freshness
 from lake.tables import WINDOWS, WINDOWS_SCHEMA
 from lake.times import now_utc, rfc3339
+from tests.alert_rules import alert_rules
 from tests.parcel_log import LOG_FROM, answers, append_log, labels_of, parcels_sent
 from tests.ports import free_port
 from tests.proxy.conftest import Loop
 from tests.scenario import USE_CASE, parcel, records_body
 from tests.served import PREDICT, eventually
 
-RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "monitoring.yaml"
 FUNCTIONS = {"time", "max", "min", "sum", "by", "on", "and", "or", "unless", "absent", "increase", "vector", "use_case"}
 Key = tuple[str, frozenset[tuple[str, str]]]
-
-
-class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One alert."""
-
-    alert: str
-    expr: str
-    labels: dict[str, str]
-    annotations: dict[str, str]
-    hold: str = msgspec.field(name="for", default="0s")
-
-
-class Group(msgspec.Struct, frozen=True):
-    """Alerts that belong together."""
-
-    name: str
-    rules: list[Rule]
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """The file as a whole."""
-
-    groups: list[Group]
-
-
-def rules() -> list[Rule]:
-    return [one for group in msgspec.yaml.decode(RULES.read_bytes(), type=Rules).groups for one in group.rules]
 
 
 def samples(text: str) -> dict[Key, float]:
@@ -107,16 +79,16 @@ def test_the_rules_ask_only_for_what_running_servers_tell(loop: Loop, home: Home
     labels: dict[str, set[str]] = {}
     for name, of in told:
         labels.setdefault(name, set()).update({label for label, _ in of})
-    asked = {rule.alert: set(re.findall(r"trainserve_\w+", rule.expr)) for rule in rules()}
+    asked = {rule.alert: rule.metrics for rule in alert_rules("monitoring")}
     assert [(alert, names - labels.keys()) for alert, names in asked.items() if names - labels.keys()] == []
     assert [alert for alert, names in asked.items() if not names] == ["TrainserveWatchdog"]
-    for name, matched in re.findall(r"(trainserve_\w+)\{(\w+)=", " ".join(rule.expr for rule in rules())):
+    for name, matched in re.findall(r"(trainserve_\w+)\{(\w+)=", " ".join(rule.expr for rule in alert_rules("monitoring"))):
         assert matched in labels[name], name
     assert all("use_case" in labels[name] for names in asked.values() for name in names)
 
 
 def test_the_rules_are_whole() -> None:
-    for rule in rules():
+    for rule in alert_rules("monitoring"):
         words = set(re.findall(r"(?<![\"\w])[a-z_]+(?=\W|$)", re.sub(r'"[^"]*"', "", rule.expr)))
         unknown = {word for word in words if not word.startswith("trainserve_")} - FUNCTIONS - {"outcome", "table"}
         assert unknown == set(), rule.alert

@@ -1,5 +1,6 @@
 """What the proxy tells those who run it and those who write clients for it."""
 
+import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from lake.home import Home
@@ -12,7 +13,7 @@ from tests.served import INFER, PREDICT, Approver, Client, toy, varied
 LABELS = f"/models/{USE_CASE}/labels"
 
 
-def metrics(client: Client) -> dict[tuple[str, ...], float]:
+def metrics(client: Client | httpx.Client) -> dict[tuple[str, ...], float]:
     """Every sample of `/metrics`, by its name and the values of its labels in the order of their names."""
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value

@@ -21,6 +21,7 @@ from tests.served import PREDICT
         ("workers", 0),
         ("workers", 65),
         ("maximum_bytes", 0),
+        ("maximum_in_flight", 0),
         ("read_timeout_s", 0),
         ("keep_alive_s", -1),
         ("drain_s", float("inf")),
