@@ -13,8 +13,8 @@ from lake.home import Home
 from lake.interface.access import Access
 from lake.interface.admission import Admission
 from lake.interface.documentation import api_documentation, documentation_assets
-from lake.interface.fast_lane import FastLane
 from lake.interface.health import bare_health_routes
+from lake.interface.lane import Lane, WithLane
 from lake.interface.problems import EXCEPTION_HANDLERS
 from lake.interface.worker import Worker
 from lake.log.durability import Durability
@@ -109,4 +109,4 @@ def create_app(
     gateway = Gateway(watch, arms, shadows, spool, metrics, outcomes)
     respond = responder(gateway, access, admission)
     routes = [*client_routes(respond, gateway, access), *model_routes(operation, release), *for_operators]
-    return FastLane(respond, **described("trainserve proxy", routes, [running]))
+    return WithLane(Lane(respond, worker.settings.maximum_bytes), **described("trainserve proxy", routes, [running]))

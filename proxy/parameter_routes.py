@@ -84,7 +84,7 @@ def parameter_routes(operation: Operation, changes: Changes, access: Access) -> 
         name: FromPath[str], request: Request[Any, Any, Any], arm: FromQuery[str | None] = None
     ) -> Response[bytes]:
         """Take back what this machine holds as the lake was away: all of it, or what switches off one arm and nothing else."""
-        access.client_id(request, "operator")
+        access.client_id(request.headers, "operator")
         taken = await asyncio.to_thread(changes.take_back, name, arm)
         return Response(msgspec.json.encode(TakenBack(taken)), media_type=MediaType.JSON)
 
@@ -100,12 +100,12 @@ def parameter_routes(operation: Operation, changes: Changes, access: Access) -> 
 def _who(access: Access, request: Request[Any, Any, Any]) -> tuple[str, bool]:
     """Whose key it is, and whether it may only lower. Raises Refused."""
     try:
-        return access.client_id(request, "operator") or ANYBODY, False
+        return access.client_id(request.headers, "operator") or ANYBODY, False
     except Refused as refused:
         if refused.status != HTTPStatus.FORBIDDEN:
             raise
         try:
-            return access.client_id(request, "monitor") or ANYBODY, True
+            return access.client_id(request.headers, "monitor") or ANYBODY, True
         except Refused:
             raise refused from None
 

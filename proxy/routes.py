@@ -5,18 +5,18 @@ from typing import Any
 from urllib.parse import quote
 
 from litestar import MediaType, Request, Response, get, post
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.interface.access import Access
 from lake.interface.admission import Admission
+from lake.interface.asked import Asked
 from lake.interface.bodies import read_question
 from lake.interface.documentation import answer, problem
-from lake.interface.fast_lane import Respond
 from lake.interface.inference import OipModelMetadata, OipModelReadiness, ServerMetadata
 from lake.interface.labels import LabelsAccepted
+from lake.interface.lane import Respond
 from lake.interface.logged import Answer
 from lake.interface.messages import (
     ROUTING_KEY_HEADER,
@@ -25,7 +25,7 @@ from lake.interface.messages import (
     ModelMetadata,
 )
 from lake.interface.predictions import prediction_routes
-from lake.interface.problems import Refused, too_large
+from lake.interface.problems import Refused
 from lake.interface.reply import Reply
 from lake.interface.trace import trace_of
 from lake.interface.worker import Worker
@@ -58,15 +58,13 @@ ABSENT = {status: PROBLEMS[status] for status in (404, 503)}
 def responder(gateway: Gateway, access: Access, admission: Admission) -> Respond:
     """What answers requests for predictions."""
 
-    async def answer_of(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None) -> Answer:
-        known, headers, client_id = request.scope["state"], request.headers, None
+    async def answer_of(interface: InterfaceName, name: str, asked: Asked, version: str | None) -> Answer:
+        headers, client_id = asked.headers, None
         try:
-            known["client_id"] = client_id = access.client_id(request, "client")
-            question = read_question(interface, name, await request.body(), headers, version)
+            asked.known["client_id"] = client_id = access.client_id(headers, "client")
+            question = read_question(interface, name, await asked.read(), headers, version)
         except Refused as refusal:
             return await gateway.refuse(name, refusal, client_id)
-        except RequestEntityTooLarge:
-            return await gateway.refuse(name, too_large(request), client_id)
         with admission:
             return await gateway.answer(
                 question,
@@ -76,9 +74,9 @@ def responder(gateway: Gateway, access: Access, admission: Admission) -> Respond
                 prove=PROOF_HEADER in headers,
             )
 
-    async def respond(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None) -> Reply:
-        given = await answer_of(interface, name, request, version)
-        request.scope["state"]["request_id"] = given.request_id
+    async def respond(interface: InterfaceName, name: str, asked: Asked, version: str | None = None) -> Reply:
+        given = await answer_of(interface, name, asked, version)
+        asked.known["request_id"] = given.request_id
         return given.reply()
 
     return respond
@@ -96,7 +94,7 @@ def client_routes(respond: Respond, gateway: Gateway, access: Access) -> list[HT
     )
     async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Deliver the truth about predictions, one label or many. An observation that is delivered again is one label."""
-        request.scope["state"]["client_id"] = client_id = access.client_id(request, "labeller")
+        request.scope["state"]["client_id"] = client_id = access.client_id(request.headers, "labeller")
         accepted, receipt = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
         return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt})
 
@@ -159,7 +157,7 @@ def operation_routes(operation: Operation, board: StatusBoard, access: Access, w
     async def status(request: Request[Any, Any, Any]) -> Response[str]:
         """How it all stands, as a page for a person."""
         try:
-            access.client_id(request, "operator")
+            access.client_id(request.headers, "operator")
             names_people = True
         except Refused:
             names_people = False

@@ -14,8 +14,8 @@ from lake.home import Home
 from lake.interface.access import Access
 from lake.interface.admission import Admission
 from lake.interface.documentation import api_documentation, documentation_assets
-from lake.interface.fast_lane import FastLane
 from lake.interface.health import bare_health_routes
+from lake.interface.lane import Lane, WithLane
 from lake.interface.predictions import prediction_routes
 from lake.interface.problems import EXCEPTION_HANDLERS
 from lake.interface.worker import Worker
@@ -28,7 +28,16 @@ from lake.times import Clock, now_utc
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.prediction import Predictor
-from serving.routes import REFUSALS, bundle_route, label_routes, model_routes, operation_routes, responder, why_not_ready
+from serving.routes import (
+    REFUSALS,
+    bundle_responder,
+    bundle_route,
+    label_routes,
+    model_routes,
+    operation_routes,
+    responder,
+    why_not_ready,
+)
 from serving.stand_alone import RowKeeper, StandAlone
 
 DESCRIPTION = """Serves one arm of one use case, and only what a person released there.
@@ -117,9 +126,13 @@ def create_app(
         worker.admin = Litestar(**described(f"operation of {use_case}, {arm}", operation))
         operation = bare_health_routes(lambda: why_not_ready(follower, worker, spool) is None)
     respond = responder(predictor, admission, alone, access)
+    respond_to_bundle = bundle_responder(predictor, access) if alone is None else None
     answering = [
         *prediction_routes(respond, REFUSALS, "The scores, and who gave them"),
-        *([bundle_route(predictor, access)] if alone is None else label_routes(alone)),
+        *([] if respond_to_bundle is None else [bundle_route(respond_to_bundle)]),
+        *([] if alone is None else label_routes(alone)),
     ]
     routes = [*answering, *model_routes(follower, release), *operation]
-    return FastLane(respond, **described(f"{use_case}, {arm}", routes, [following]))
+    return WithLane(
+        Lane(respond, worker.settings.maximum_bytes, respond_to_bundle), **described(f"{use_case}, {arm}", routes, [following])
+    )

@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, Response, get, post
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -14,19 +13,20 @@ from lake.copies import LakeStatus, Source
 from lake.errors import Unavailable
 from lake.interface.access import Access
 from lake.interface.admission import Admission
+from lake.interface.asked import Asked, Routed
 from lake.interface.bodies import read_question, reply
 from lake.interface.bundle import BUNDLE_MEDIA_TYPE, BUNDLE_PATH, NotABundle, encode_bundle, read_requests
 from lake.interface.documentation import answer, problem
-from lake.interface.fast_lane import Respond
 from lake.interface.inference import OipModelMetadata, OipModelReadiness, ServerMetadata, oip_metadata
 from lake.interface.labels import LabelsAccepted
+from lake.interface.lane import Respond, RespondTo
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
     InterfaceName,
     Liveness,
     ModelMetadata,
 )
-from lake.interface.problems import Refused, too_large
+from lake.interface.problems import Refused
 from lake.interface.reply import Reply
 from lake.interface.worker import Worker
 from lake.log.group_commit import GroupCommit
@@ -69,45 +69,53 @@ def responder(
 ) -> Respond:
     """What answers requests: `alone` logs them; without it they are for known keys only where `access` asks."""
 
-    async def respond(interface: InterfaceName, name: str, request: Request[Any, Any, Any], version: str | None = None) -> Reply:
+    async def respond(interface: InterfaceName, name: str, asked: Asked, version: str | None = None) -> Reply:
         client_id = None
         try:
             if alone is not None:
-                alone.check_is_client(request)
+                alone.check_is_client(asked)
             if access is not None:
-                request.scope["state"]["client_id"] = client_id = access.client_id(request, "client")
-            question = read_question(interface, name, await request.body(), request.headers, version)
-        except (Refused, RequestEntityTooLarge) as error:
-            refusal = error if isinstance(error, Refused) else too_large(request)
+                asked.known["client_id"] = client_id = access.client_id(asked.headers, "client")
+            question = read_question(interface, name, await asked.read(), asked.headers, version)
+        except Refused as refusal:
             predictor.count_refused(interface)
             if alone is None:
-                raise refusal from error
-            return await alone.refuse(interface, name, refusal, request, client_id)
+                raise
+            return await alone.refuse(interface, name, refusal, asked, client_id)
         with admission:
             if alone is not None:
-                return await alone.respond(question, request, client_id)
-            return reply(await predictor.answer(question, request.headers.get(REQUEST_ID_HEADER)))
+                return await alone.respond(question, asked, client_id)
+            return reply(await predictor.answer(question, asked.headers.get(REQUEST_ID_HEADER)))
 
     return respond
 
 
-def bundle_route(predictor: Predictor, access: Access | None) -> HTTPRouteHandler:
-    """The route by which a proxy sends several requests as one."""
+def bundle_responder(predictor: Predictor, access: Access | None) -> RespondTo:
+    """What answers several requests that a proxy sends as one."""
+
+    async def respond(asked: Asked) -> Reply:
+        if access is not None:
+            access.client_id(asked.headers, "client")
+        if (found := asked.headers.get("content-type", "")) != BUNDLE_MEDIA_TYPE:
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"The content-type is {found[:80]!r}, expected {BUNDLE_MEDIA_TYPE}.")
+        try:
+            requests = read_requests(await asked.read())
+        except NotABundle as error:
+            raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
+        responses = [await predictor.respond(one) for one in requests]
+        asked.known["bundle"] = list(zip(requests, responses, strict=True))
+        return Reply(encode_bundle(responses), media_type=BUNDLE_MEDIA_TYPE)
+
+    return respond
+
+
+def bundle_route(respond: RespondTo) -> HTTPRouteHandler:
+    """The route of bundles; most take the lane past it."""
 
     @post(BUNDLE_PATH, status_code=200, include_in_schema=False)
     async def bundle(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Answer each request of a bundle for itself."""
-        if access is not None:
-            access.client_id(request, "client")
-        if (found := request.headers.get("content-type", "")) != BUNDLE_MEDIA_TYPE:
-            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"The content-type is {found[:80]!r}, expected {BUNDLE_MEDIA_TYPE}.")
-        try:
-            requests = read_requests(await request.body())
-        except NotABundle as error:
-            raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
-        responses = [await predictor.respond(one) for one in requests]
-        request.scope["state"]["bundle"] = list(zip(requests, responses, strict=True))
-        return Response(encode_bundle(responses), media_type=BUNDLE_MEDIA_TYPE)
+        return (await respond(Routed(request))).response()
 
     return bundle
 

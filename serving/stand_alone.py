@@ -10,6 +10,7 @@ from lake.documents import DocumentStore
 from lake.errors import NotFound, SpoolUnavailable, TrainServeError, Unavailable
 from lake.home import Home
 from lake.interface.access import Access, NoRole
+from lake.interface.asked import Asked
 from lake.interface.bodies import Question
 from lake.interface.labels import LabelsAccepted, label_records
 from lake.interface.logged import AnswerLog
@@ -68,25 +69,23 @@ class StandAlone:
         self._log = AnswerLog(spool)
         self._strangers = Strangers()
 
-    def check_is_client(self, request: Request[Any, Any, Any]) -> None:
+    def check_is_client(self, asked: Asked) -> None:
         """Refuse a proxy, with 421: it logs what it asks about."""
-        if REQUEST_ID_HEADER in request.headers:
+        if REQUEST_ID_HEADER in asked.headers:
             why = "This predictor stands alone and keeps the log itself: behind a proxy it would be logged twice."
             raise Refused(HTTPStatus.MISDIRECTED_REQUEST, f"{why} Start it without --stand-alone, or ask it directly.")
 
-    async def respond(self, question: Question, request: Request[Any, Any, Any], client_id: str | None) -> Reply:
+    async def respond(self, question: Question, asked: Asked, client_id: str | None) -> Reply:
         """The logged answer. Raises NotFound for a model that is not here, SpoolUnavailable."""
-        exchange = self._exchange(question.name, question.body, client_id, request)
+        exchange = self._exchange(question.name, question.body, client_id, asked)
         exchange.redactor = self._keeper.newest
         try:
-            return await self._logged(exchange, question, prove=PROOF_HEADER in request.headers)
+            return await self._logged(exchange, question, prove=PROOF_HEADER in asked.headers)
         except SpoolUnavailable:
             self._metrics.unlogged[question.interface].inc()
             raise
 
-    async def refuse(
-        self, interface: InterfaceName, name: str, error: Refused, request: Request[Any, Any, Any], client_id: str | None
-    ) -> Reply:
+    async def refuse(self, interface: InterfaceName, name: str, error: Refused, asked: Asked, client_id: str | None) -> Reply:
         """The problem that answers a request for predictions which was refused before it was read; a row as well.
 
         Raises the error itself where there is no row: for a proxy, which has one of its own, for a model that is not here, and
@@ -99,7 +98,7 @@ class StandAlone:
         if name != self._follower.use_case or (stranger and not self._strangers.may_leave_a_row()):
             self._metrics.count_not_logged(status)
             raise error
-        exchange = self._exchange(name, b"", error.client_id if isinstance(error, NoRole) else client_id, request)
+        exchange = self._exchange(name, b"", error.client_id if isinstance(error, NoRole) else client_id, asked)
         try:
             return (await self._log.refused(exchange, error, None, prove=False)).reply()
         except SpoolUnavailable:
@@ -110,7 +109,7 @@ class StandAlone:
         """Write labels to the log, all or none. Raises NotFound, Refused, Unavailable, InvalidInput, SpoolUnavailable."""
         if name != self._follower.use_case:
             raise NotFound("model", name, f"This predictor serves {self._follower.use_case!r}.")
-        request.scope["state"]["client_id"] = client_id = self._access.client_id(request, "labeller")
+        request.scope["state"]["client_id"] = client_id = self._access.client_id(request.headers, "labeller")
         if self._keeper.labels is None:
             why = "nothing was released here since this predictor started"
             raise Unavailable(f"the labels of {name!r}", why, "They are taken once a model is loaded.")
@@ -121,7 +120,7 @@ class StandAlone:
             accepted = with_proof(accepted, receipt.proof(records))
         return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt.text})
 
-    def _exchange(self, name: str, body: bytes, client_id: str | None, request: Request[Any, Any, Any]) -> Exchange:
+    def _exchange(self, name: str, body: bytes, client_id: str | None, asked: Asked) -> Exchange:
         """What begins."""
         exchange = Exchange(
             use_case=name,
@@ -131,8 +130,8 @@ class StandAlone:
             arm=self._follower.arm,
             rule=STAND_ALONE,
         )
-        request.scope["state"]["request_id"] = exchange.request_id
-        if (trace := trace_of(request.headers)) is not None:
+        asked.known["request_id"] = exchange.request_id
+        if (trace := trace_of(asked.headers)) is not None:
             exchange.trace_id = trace.trace_id
         return exchange
 

@@ -5,19 +5,23 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+import polars as pl
 from litestar import Litestar, Request, Response, post
 from litestar.params import FromPath, RawBody
 
+from lake.delta import Table
 from lake.home import Home
 from lake.interface.messages import REQUEST_ID_HEADER, InterfaceName
 from lake.log.privacy import PRIVACY_KEY, Privacy
 from lake.log.records import LabelRecord, PredictionRecord, decode_record
 from lake.log.segment import read_segment, segments
+from lake.log.shipper import Shipper
 from lake.log.slot import slots
 from lake.parameters import Arm, Parameters
+from lake.tables import PREDICTIONS
 from proxy.app import create_app
 from tests.scenario import USE_CASE
-from tests.served import Client
+from tests.served import Client, eventually
 
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
@@ -57,6 +61,17 @@ def predictions(home: Home) -> list[PredictionRecord]:
 def labels(home: Home) -> list[LabelRecord]:
     """The labels in the spools of a home."""
     return [record for record in logged(home) if isinstance(record, LabelRecord)]
+
+
+def ship_rows(home: Home, count: int) -> None:
+    """Ship what is in the spools until the table has so many rows; a segment is closed a while after its last row."""
+    table = Table(home.lake, USE_CASE, PREDICTIONS)
+
+    def has_shipped() -> bool:
+        Shipper(home).ship()
+        return table.exists() and table.scan().select(pl.len()).collect().item() >= count
+
+    eventually(has_shipped)
 
 
 def key_hash(home: Home, key: str) -> str:

@@ -15,6 +15,9 @@ from litestar.testing import TestClient
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import InputSchema, publish_input_schema
+from lake.interface.lane import WithLane
+from lake.interface.protocol import Connections, Protocol
+from lake.interface.settings import ServerSettings
 from lake.listener import bind
 from lake.package import seal
 from lake.release.approvers import Written, write_written
@@ -147,9 +150,16 @@ def eventually(condition: Callable[[], object], within_s: float = 20.0) -> None:
 
 @contextmanager
 def listening(app: Litestar, port: int = 0) -> Iterator[str]:
-    """Serve an application on this port, or a free one, of this machine, in a thread; gives its address."""
+    """Serve an application on this port, or a free one, of this machine, in a thread; gives its address.
+
+    Over connections as a server has them, with its lane if it has one.
+    """
     listener = bind("127.0.0.1", port, "a test's application")
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", lifespan="on"))
+    config = uvicorn.Config(
+        app, http=Protocol, log_level="critical", ws="none", lifespan="on", server_header=False, date_header=False
+    )
+    server = uvicorn.Server(config)
+    server.server_state = Connections(ServerSettings(), app.lane if isinstance(app, WithLane) else None)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
     thread.start()
     try:

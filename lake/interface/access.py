@@ -1,13 +1,11 @@
 """Who may do what: API keys from `credentials.yaml`, asked for only when there is such a file, read again when it changes."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import structlog
-from litestar import Request
 
 from lake.credentials import CredentialRole, Credentials
 from lake.errors import SettingError
@@ -38,13 +36,13 @@ class Access:
         self._looked_at = time.monotonic()
         self._credentials = Credentials.read(path)
 
-    def client_id(self, request: Request[Any, Any, Any], role: CredentialRole) -> str | None:
-        """Whose key the request carries; None while no key is asked for. Raises Refused: 401, or 403 for another role."""
+    def client_id(self, headers: Mapping[str, str], role: CredentialRole) -> str | None:
+        """Whose key the headers carry; None while no key is asked for. Raises Refused: 401, or 403 for another role."""
         if time.monotonic() - self._looked_at > LOOK_INTERVAL_S:
             self._read_again()
         if self._credentials.open_to_all:
             return None
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        scheme, _, key = headers.get("authorization", "").partition(" ")
         credential = self._credentials.find(key) if scheme.lower() == "bearer" else None
         if credential is None:
             raise Refused(HTTPStatus.UNAUTHORIZED, "An API key is needed: send it as 'Authorization: Bearer <key>'.")

@@ -6,7 +6,7 @@ A request never waits for it. When more lines wait than the queue takes, or the 
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 import structlog
-from litestar.datastructures import Headers
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from msgspec.structs import asdict, replace
@@ -22,6 +21,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily
 
 from lake.home import now_us
+from lake.interface.asked import headers_of
 from lake.interface.bundle import ModelRequest, ModelResponse
 from lake.interface.messages import REQUEST_ID_HEADER
 from lake.interface.trace import trace_id_of, trace_of
@@ -73,6 +73,27 @@ class AccessLog:
             self._queue.put(line)
         else:
             self.lost += 1
+
+    def note_request(
+        self, method: str, path: str, status: int | None, started: float, headers: Mapping[str, str], known: Mapping[str, Any]
+    ) -> None:
+        """Hand over the line of a request that began at this reading of `time.perf_counter`, or the lines of a bundle.
+
+        `known` is what handlers have learnt of it: `request_id`, `client_id`, `bundle`.
+        """
+        trace = trace_of(headers)
+        line = Line(
+            at_us=now_us(),
+            method=method,
+            path=path,
+            status=status,
+            latency_us=int((time.perf_counter() - started) * 1_000_000),
+            request_id=known.get("request_id") or headers.get(REQUEST_ID_HEADER),
+            client_id=known.get("client_id"),
+            trace_id=None if trace is None else trace.trace_id,
+        )
+        for one in _of_a_bundle(line, known.get("bundle", ())) or [line]:
+            self.note(one)
 
     def collect(self) -> Iterable[Metric]:
         """How many lines were lost."""
@@ -129,20 +150,8 @@ class AccessLogged:
         try:
             await self._app(scope, receive, noting)
         finally:
-            headers, known = Headers.from_scope(scope), scope["state"]
-            trace = trace_of(headers)
-            line = Line(
-                at_us=now_us(),
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                latency_us=int((time.perf_counter() - started) * 1_000_000),
-                request_id=known.get("request_id") or headers.get(REQUEST_ID_HEADER),
-                client_id=known.get("client_id"),
-                trace_id=None if trace is None else trace.trace_id,
-            )
-            for one in _of_a_bundle(line, known.get("bundle", ())) or [line]:
-                self._log.note(one)
+            headers = headers_of(scope["headers"])
+            self._log.note_request(scope["method"], scope["path"], status, started, headers, scope["state"])
 
 
 def _of_a_bundle(line: Line, bundle: Sequence[tuple[ModelRequest, ModelResponse]]) -> list[Line]:

@@ -8,9 +8,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
+from lake.interface.asked import Routed
 from lake.interface.documentation import answer
-from lake.interface.fast_lane import Respond
 from lake.interface.inference import InferResponse
+from lake.interface.lane import Respond
 from lake.interface.messages import PredictResponse
 
 
@@ -30,7 +31,7 @@ def prediction_routes(
         responses={200: answer(PredictResponse, answered), **refusals},
     )
     async def predict(name: FromPath[str], request: Request[Any, Any, Any]) -> Response[bytes]:
-        return (await respond("predict", name, request, None)).response()
+        return (await respond("predict", name, Routed(request), None)).response()
 
     @post(
         ["/v2/models/{name:str}/infer", "/v2/models/{name:str}/versions/{version:str}/infer"],
@@ -42,6 +43,6 @@ def prediction_routes(
         name: FromPath[str], request: Request[Any, Any, Any], version: FromPath[str | None] = None
     ) -> Response[bytes]:
         """Score tensors, one for each field, as JSON or as bytes behind it (Open Inference Protocol v2)."""
-        return (await respond("infer", name, request, version)).response()
+        return (await respond("infer", name, Routed(request), version)).response()
 
     return [predict, infer]

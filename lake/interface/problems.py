@@ -3,6 +3,7 @@
 The member `error` repeats the detail, where clients of the Open Inference Protocol look for it.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
 from lake.errors import Conflict, InvalidInput, NotFound, Problem, TrainServeError, Unavailable, VerificationError
+from lake.interface.reply import Reply
 
 MEDIA_TYPE = "application/problem+json"
 _LONGEST_PATH = 200
@@ -89,19 +91,19 @@ def _problems_of_body(error: HTTPException) -> tuple[Problem, ...]:
     )
 
 
-def problem_response(document: ProblemDocument, headers: dict[str, str] | None = None) -> Response[bytes]:
-    """The document as a response."""
-    return Response(msgspec.json.encode(document), status_code=document.status, media_type=MEDIA_TYPE, headers=headers)
-
-
-def _handle_known(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    document = problem_document(_unrouted(request, error) or error)
-    headers = error.headers if isinstance(error, HTTPException) else None
-    if isinstance(error, Refused) and error.retry_after_s is not None:
-        headers = {"retry-after": str(error.retry_after_s)}
+def problem_reply(error: Exception, path: str, own_headers: Mapping[str, str] | None = None) -> Reply:
+    """The problem that answers an error at this path, with headers of its own; one that nobody foresaw is logged."""
+    if isinstance(error, RecursionError):  # what the framework's own decoder raises for a body like `[[[[...`
+        error = Refused(HTTPStatus.BAD_REQUEST, "The body is nested too deeply.")
+    elif not isinstance(error, TrainServeError | HTTPException):
+        log.error("unforeseen error", path=path, exc_info=error)
+    document = problem_document(error)
+    headers = dict(own_headers or {})
     if document.status == HTTPStatus.UNAUTHORIZED:
-        headers = {**(headers or {}), "www-authenticate": "Bearer"}
-    return problem_response(document, headers)
+        headers["www-authenticate"] = "Bearer"
+    if isinstance(error, Refused) and error.retry_after_s is not None:
+        headers["retry-after"] = str(error.retry_after_s)
+    return Reply(msgspec.json.encode(document), headers, MEDIA_TYPE, document.status)
 
 
 def _unrouted(request: Request[Any, Any, Any], error: Exception) -> Refused | None:
@@ -125,30 +127,11 @@ def too_large(request: Request[Any, Any, Any]) -> Refused:
     return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
-def _handle_too_large(request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
-    return problem_response(problem_document(too_large(request)))
+def _handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    if isinstance(error, RequestEntityTooLarge):
+        error = too_large(request)
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return problem_reply(_unrouted(request, error) or error, request.url.path, headers).response()
 
 
-def _handle_nesting(_request: Request[Any, Any, Any], _error: Exception) -> Response[bytes]:
-    """What the framework's own decoder raises for a body like `[[[[...`."""
-    return problem_response(problem_document(Refused(HTTPStatus.BAD_REQUEST, "The body is nested too deeply.")))
-
-
-def _handle_unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    log.error("unforeseen error", path=request.url.path, exc_info=error)
-    return problem_response(problem_document(error))
-
-
-EXCEPTION_HANDLERS: ExceptionHandlersMap = {
-    TrainServeError: _handle_known,
-    RequestEntityTooLarge: _handle_too_large,
-    HTTPException: _handle_known,
-    RecursionError: _handle_nesting,
-    Exception: _handle_unforeseen,
-}
-
-
-def problem_of(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """The problem that answers an error, found as the framework finds it: by the nearest class that has a handler."""
-    handler = next(EXCEPTION_HANDLERS[kind] for kind in type(error).__mro__ if kind in EXCEPTION_HANDLERS)
-    return handler(request, error)
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {HTTPException: _handle, Exception: _handle}

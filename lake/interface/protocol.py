@@ -4,6 +4,7 @@ A request that comes whole in one piece, as nearly all do, costs no timer.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -16,7 +17,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from lake.interface.access_log import AccessLog
+from lake.interface.lane import Lane, OnLane
 from lake.interface.problems import MEDIA_TYPE, Refused, problem_document
+from lake.interface.reply import Reply
 from lake.interface.settings import ServerSettings
 from lake.listener import is_readable
 
@@ -27,11 +31,16 @@ _INTERIM = b"HTTP/1.1 1"  # 100 (Continue), before the response
 
 
 class Connections(ServerState):
-    """What all connections of a server share. While it is `leaving`, each ends with its next answer."""
+    """What all connections of a server share. While it is `leaving`, each ends with its next answer.
 
-    def __init__(self, settings: ServerSettings) -> None:
+    Requests that its `lane` takes are noted in the access log here.
+    """
+
+    def __init__(self, settings: ServerSettings, lane: Lane | None = None, access_log: AccessLog | None = None) -> None:
         super().__init__()
         self.settings = settings
+        self.lane = lane
+        self.access_log = access_log
         self.leaving = False
         self.refused: Counter[HTTPStatus] = Counter()
 
@@ -92,6 +101,7 @@ class Protocol(HttpToolsProtocol):
         self._incomplete = False  # the beginning of a request is here, and not its end
         self._in_head = False
         self._head_bytes = 0
+        self._on_lane: OnLane | None = None  # whose body is still coming
         self._too_slow: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -127,9 +137,10 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """All but the body; the request is handed to the application."""
         self._in_head = False
-        super().on_headers_complete()
-        if self.scope["method"] != "HEAD":  # which has no body to wait for
-            self.cycle.transport = _HeadWithBody(self.transport)  # type: ignore[assignment]  # all of a transport that a cycle calls
+        if not self._takes_lane():
+            super().on_headers_complete()
+            if self.scope["method"] != "HEAD":  # which has no body to wait for
+                self.cycle.transport = _HeadWithBody(self.transport)  # type: ignore[assignment]  # all of a transport that a cycle calls
         if self._shared.leaving:
             self.cycle.keep_alive = False
 
@@ -139,6 +150,9 @@ class Protocol(HttpToolsProtocol):
         if self._too_slow is not None:
             self._forget_deadline()
         super().on_message_complete()
+        if self._on_lane is not None:
+            self._start(self._on_lane)
+            self._on_lane = None
 
     def shutdown(self) -> None:
         """The server leaves: end with the answer that is due, or, where none is, when no request comes any more."""
@@ -152,6 +166,43 @@ class Protocol(HttpToolsProtocol):
         """Nothing came for too long: end, unless a request arrives in this very moment."""
         if not self.transport.is_closing() and not is_readable(self.transport.get_extra_info("socket").fileno()):
             self.transport.close()
+
+    def _takes_lane(self) -> bool:
+        """Whether the request whose head has come goes over the lane: it then is the cycle."""
+        lane = self._shared.lane
+        if lane is None or self.parser.get_http_version() != "1.1":
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:  # one after the other
+            return False
+        self._on_lane = asked = lane.find(self.parser.get_method(), self.url, self.headers)
+        if asked is None:
+            return False
+        asked.keep_alive = self.parser.should_keep_alive()
+        self.cycle = asked  # type: ignore[assignment]  # it has all that is asked of a cycle here
+        return True
+
+    def _start(self, asked: OnLane) -> None:
+        if self._shared.lane is not None and not asked.disconnected:
+            task = self.loop.create_task(self._answer(self._shared.lane, asked))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+
+    async def _answer(self, lane: Lane, asked: OnLane) -> None:
+        started, status = time.perf_counter(), None
+        try:
+            reply = await lane.answer(asked)
+            if self.flow.write_paused:
+                await self.flow.drain()
+            if not asked.disconnected:
+                status = reply.status
+                self.transport.write(_head(reply, asked.keep_alive) + reply.content)
+        finally:
+            asked.response_started = asked.response_complete = True
+            if status is None or not asked.keep_alive:
+                self.transport.close()
+            if self._shared.access_log is not None:
+                self._shared.access_log.note_request("POST", asked.path, status, started, asked.headers, asked.known)
+        self.on_response_complete()
 
     def _give_up(self) -> None:
         self._too_slow = None
@@ -179,3 +230,11 @@ class Protocol(HttpToolsProtocol):
         if self._too_slow is not None:
             self._too_slow.cancel()
             self._too_slow = None
+
+
+def _head(reply: Reply, keep_alive: bool) -> bytes:  # noqa: FBT001 - what a connection knows of itself
+    """The head of a response."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers.items()])
+    end = "" if keep_alive else "connection: close\r\n"
+    head = f"{lines}content-type: {reply.media_type}\r\ncontent-length: {len(reply.content)}\r\n{end}\r\n"
+    return STATUS_LINE[reply.status] + head.encode("latin-1")

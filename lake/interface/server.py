@@ -11,6 +11,7 @@ import uvicorn
 import uvloop
 
 from lake.interface.access_log import AccessLog, AccessLogged
+from lake.interface.lane import WithLane
 from lake.interface.protocol import Connections, Protocol
 from lake.interface.worker import Application, Worker
 from lake.listener import Door
@@ -95,7 +96,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         config.timeout_keep_alive = settings.keep_alive_s  # type: ignore[assignment]  # the loop takes fractions
         config.timeout_graceful_shutdown = settings.drain_s  # type: ignore[assignment]  # so here
-        self.server_state = self.connections = Connections(settings)
+        self.server_state = self.connections = Connections(settings, app.lane if isinstance(app, WithLane) else None, access_log)
         self.door = door
         self._worker = worker
         self._ended = asyncio.Event()

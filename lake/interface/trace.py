@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 
 import msgspec
-from litestar.datastructures import Headers
 
 PARENT_HEADER = "traceparent"
 STATE_HEADER = "tracestate"
@@ -24,13 +23,12 @@ class Trace(msgspec.Struct, frozen=True):
     headers: dict[str, str]
 
 
-def trace_of(headers: Headers) -> Trace | None:
-    """The trace that these headers name; None where they name none, or not as the Recommendation says."""
+def trace_of(headers: Mapping[str, str]) -> Trace | None:
+    """The trace that these headers name; None where they name none, or not as the Recommendation says: more than one is none."""
     trace_id = trace_id_of(headers)
-    if trace_id is None or len(headers.getall(PARENT_HEADER)) > 1:
+    if trace_id is None:
         return None
-    parent = headers[PARENT_HEADER]
-    state = ",".join(headers.getall(STATE_HEADER, []))
+    parent, state = headers[PARENT_HEADER], headers.get(STATE_HEADER)
     return Trace(trace_id, {PARENT_HEADER: parent, STATE_HEADER: state} if state else {PARENT_HEADER: parent})
 
 

@@ -1,8 +1,8 @@
 """A trace is taken over only where it is named as the W3C's Recommendation says."""
 
 import pytest
-from litestar.datastructures import Headers
 
+from lake.interface.asked import headers_of
 from lake.interface.trace import trace_of
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -11,7 +11,7 @@ GOOD = f"00-{TRACE}-{PARENT}-01"
 
 def of(*headers: tuple[str, str]) -> str | None:
     """The trace that a request with these headers belongs to."""
-    trace = trace_of(Headers([(name.encode(), value.encode()) for name, value in headers]))
+    trace = trace_of(headers_of((name.encode(), value.encode()) for name, value in headers))
     return None if trace is None else trace.trace_id
 
 
@@ -45,7 +45,7 @@ def test_two_parents_are_none() -> None:
 
 
 def test_the_state_goes_with_it_whole_and_in_order() -> None:
-    headers = Headers([(b"tracestate", b"a=1,b=2"), (b"traceparent", GOOD.encode()), (b"tracestate", b"c=3")])
+    headers = headers_of([(b"tracestate", b"a=1,b=2"), (b"traceparent", GOOD.encode()), (b"tracestate", b"c=3")])
     trace = trace_of(headers)
 
     assert trace is not None

@@ -11,11 +11,10 @@ import pytest
 from lake.commands.line import main
 from lake.credentials import add_credential
 from lake.home import Home
-from lake.log.shipper import Shipper
 from proxy.app import create_app as proxy_app
 from serving.app import create_app
 from tests.approvers import ADA, BOB, PASSPHRASE, policy, put_policy
-from tests.proxied import parameters
+from tests.proxied import parameters, ship_rows
 from tests.scenario import USE_CASE, records_body
 from tests.served import PREDICT, Approver, eventually, listening, toy, varied
 
@@ -144,7 +143,7 @@ def test_a_trial_says_what_past_answers_would_have_been(told: Told, tmp_path: Pa
     with httpx.Client(base_url=proxy, trust_env=False, headers={"authorization": f"Bearer {key}"}) as client:
         for row in rows:
             assert client.post(PREDICT, content=records_body(row)).status_code == 200
-    eventually(lambda: Shipper(home).ship() >= 50)
+    ship_rows(home, 50)
 
     status, said, why_not = told("test", USE_CASE, file)
     heavy = sum(row["weight_kg"] > 500 for row in rows)

@@ -9,12 +9,11 @@ import pytest
 from lake.delta import Table
 from lake.home import Home
 from lake.log.privacy import PRIVACY_KEY, Privacy
-from lake.log.shipper import Shipper
 from lake.tables import PREDICTIONS
 from serving.app import create_app
-from tests.proxied import NOBODY, labels, parameters, predictions, proxied
+from tests.proxied import NOBODY, labels, parameters, predictions, proxied, ship_rows
 from tests.scenario import USE_CASE, parcel, private_schema, records_body
-from tests.served import PREDICT, Approver, Client, Toy, eventually, listening, scores_of, toy
+from tests.served import PREDICT, Approver, Client, Toy, listening, scores_of, toy
 
 LABELS = f"/models/{USE_CASE}/labels"
 SECRETS = {"parcel_id": "Ada-Lovelace-1815", "carrier": "bike-of-a-friend", "weight_kg": 71.03125}
@@ -110,7 +109,7 @@ def test_without_the_key_of_the_lake_nothing_is_answered(home: Home) -> None:
 
 def test_rows_of_hashes_are_shipped_as_all_others(private: Private) -> None:
     private.client.post(PREDICT, content=records_body(*(parcel(parcel_id=name) for name in ("Ada", "Bob", "Ada"))))
-    eventually(lambda: Shipper(private.home).ship() >= 3)  # its commit is a row too
+    ship_rows(private.home, 3)
 
     rows = Table(private.home.lake, USE_CASE, PREDICTIONS).scan().unnest("features").sort("row").collect()
     assert rows["parcel_id"].n_unique() == 2
