@@ -10,6 +10,7 @@ import polars as pl
 
 from lake.delta import Table
 from lake.documents import DocumentStore, canonical
+from lake.filing import filing_date
 from lake.home import Home
 from lake.input_schema import publish_input_schema
 from lake.package import MANIFEST, Manifest
@@ -17,17 +18,7 @@ from lake.parameters import Arm, Parameters, publish_parameters
 from lake.release.ledger import Ledger
 from lake.release.signatures import PlatformKey
 from lake.release.trust import Trust
-from lake.tables import (
-    DATASET,
-    LABELS,
-    PREDICTIONS,
-    TIME,
-    conform,
-    dataset_schema,
-    filing_date,
-    labels_schema,
-    predictions_schema,
-)
+from lake.tables import DATASET, LABELS, PREDICTIONS, TIME, conform, dataset_schema, labels_schema, predictions_schema
 from tests.scenario import USE_CASE, decision, parcel_schema
 
 CHAMPION, CHALLENGER = "a" * 64, "b" * 64

@@ -13,9 +13,10 @@ import polars as pl
 from lake.delta import Table
 from lake.delta_properties import SHORT_LOG, UNUSED, WHOLE_LOG, keep_unused
 from lake.errors import Conflict, TrainServeError
+from lake.fixed_schemas import MAINTENANCE_SCHEMA
 from lake.log.log_key import LogKey
 from lake.log.retirement import Retirement
-from lake.tables import MAINTENANCE, MAINTENANCE_SCHEMA, conform
+from lake.tables import MAINTENANCE, conform
 
 # A table that gets a commit every 5 s has 180 of them after a quarter of an hour.
 FEWEST_SMALL_FILES = 16
