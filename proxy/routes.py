@@ -29,7 +29,7 @@ from lake.interface.problems import Refused
 from lake.interface.reply import Reply
 from lake.interface.trace import trace_of
 from lake.interface.worker import Worker
-from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
+from lake.log.receipts import PROOF_HEADER
 from proxy.gateway import Gateway
 from proxy.operation import Operation, Readiness
 from proxy.status import StatusBoard
@@ -95,8 +95,8 @@ def client_routes(respond: Respond, gateway: Gateway, access: Access) -> list[HT
     async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Deliver the truth about predictions, one label or many. An observation that is delivered again is one label."""
         request.scope["state"]["client_id"] = client_id = access.client_id(request.headers, "labeller")
-        accepted, receipt = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
-        return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt})
+        accepted = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
+        return accepted.response()
 
     return [*predictions, labels]
 

@@ -131,7 +131,7 @@ def label_routes(alone: StandAlone) -> list[HTTPRouteHandler]:
     )
     async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Deliver the truth about predictions, one label or many. An observation that is delivered again is one label."""
-        return await alone.accept_labels(name, body, request)
+        return (await alone.accept_labels(name, body, request)).response()
 
     return [labels]
 
