@@ -8,7 +8,6 @@ import msgspec
 
 from lake.decoder import Decoder, Rows
 from lake.errors import NotFound, TrainServeError
-from lake.interface.access import NoRole
 from lake.interface.answers import read_answer, write_answer
 from lake.interface.bodies import Question
 from lake.interface.labels import label_records, log_labels
@@ -101,12 +100,10 @@ class Gateway:
         Raises the error itself where there is no row: for a use case that is not here, and for strangers beyond a few a
         second. Raises SpoolUnavailable.
         """
-        status = int(error.status)
-        if use_case not in self._watch.use_cases or (status == HTTPStatus.UNAUTHORIZED and not self._strangers.may_leave_a_row()):
-            self._metrics.not_logged.labels(status).inc()
+        if use_case not in self._watch.use_cases or not self._strangers.may_leave_a_row(error):
+            self._metrics.not_logged.labels(int(error.status)).inc()
             raise error
-        named = error.client_id if isinstance(error, NoRole) else client_id
-        return await self._refuse(self._exchange(use_case, b"", named), error, None, prove=False)
+        return await self._refuse(self._exchange(use_case, b"", client_id), error, None, prove=False)
 
     async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> Reply:
         """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept."""

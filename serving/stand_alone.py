@@ -8,7 +8,7 @@ from litestar import Request
 from lake.documents import DocumentStore
 from lake.errors import NotFound, SpoolUnavailable, TrainServeError, Unavailable
 from lake.home import Home
-from lake.interface.access import Access, NoRole
+from lake.interface.access import Access
 from lake.interface.asked import Asked
 from lake.interface.bodies import Question
 from lake.interface.labels import label_records, log_labels
@@ -90,14 +90,12 @@ class StandAlone:
         Raises the error itself where there is no row: for a proxy, which has one of its own, for a model that is not here, and
         for strangers beyond a few a second. Raises SpoolUnavailable.
         """
-        status = error.status
-        if status == HTTPStatus.MISDIRECTED_REQUEST:
+        if error.status == HTTPStatus.MISDIRECTED_REQUEST:
             raise error
-        stranger = status == HTTPStatus.UNAUTHORIZED
-        if name != self._follower.use_case or (stranger and not self._strangers.may_leave_a_row()):
-            self._metrics.count_not_logged(status)
+        if name != self._follower.use_case or not self._strangers.may_leave_a_row(error):
+            self._metrics.count_not_logged(error.status)
             raise error
-        exchange = self._exchange(name, b"", error.client_id if isinstance(error, NoRole) else client_id, asked)
+        exchange = self._exchange(name, b"", client_id, asked)
         try:
             return (await self._log.refused(exchange, error, None, prove=False)).reply()
         except SpoolUnavailable:
