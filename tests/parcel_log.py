@@ -115,6 +115,12 @@ def labels_of(parcels: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
     return conform(rows.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in target.items()), target, LABELS)
 
 
+def labels_by_entity(parcels: pl.DataFrame) -> pl.DataFrame:
+    """The same truth, told of the parcel and the time it was sent, and of no request."""
+    nothing, parcel, sent = pl.lit(None), pl.col("parcel_id"), pl.col("sent_at")
+    return labels_of(parcels, request_id=nothing, row=nothing, entity_key_hash=parcel, event_time_utc=sent)
+
+
 def write_history(lake: str, days: int = 120, per_day: int = 200) -> None:
     """The dataset up to the day on which the log begins, and the manifests of both packages that were trained on it."""
     schema = parcel_schema()
