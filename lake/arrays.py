@@ -124,11 +124,6 @@ def _no_text(left: int, rows: int, count: int, path: str) -> Problem:
     return Problem(path=f"{path}.data[{count}]", found=found, expected=expected)
 
 
-def count_bytes(text: bytes, wanted: bytes) -> int:
-    """How often one byte stands in a text."""
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(wanted)))
-
-
 def narrowed(values: list[Any], datatype: str, path: str) -> list[Any]:
     """Values of JSON as the datatype holds them; null stays null. Raises InvalidInput for those that it cannot hold."""
     holds = _holder(datatype)

@@ -1,4 +1,7 @@
-"""The only door to Delta tables. Each write is a verb that is safe to run twice."""
+"""The only door to Delta tables. Each write is a verb that is safe to run twice.
+
+What keeps a table quick to open stands in `lake.delta_maintenance`, what takes records out of it in `lake.delta_erasure`.
+"""
 
 import contextlib
 import os
@@ -24,8 +27,6 @@ _ATTEMPTS = 5
 _PAUSE_S = 0.05
 _DIGEST = "trainserve.digest"
 _KEEP_ROWS = ("OPTIMIZE", "SET TBLPROPERTIES", "VACUUM START", "VACUUM END")
-_COMPACTED_BYTES = 128 * 1024 * 1024
-_SMALL_BYTES = _COMPACTED_BYTES // 4
 # Columns whose values hardly repeat: a dictionary of them costs more than it saves.
 _DISTINCT = (
     "request_id",
@@ -36,6 +37,8 @@ _DISTINCT = (
     "entity_key_hash",
     "seq",
 )
+# Of a commit that is tried again where others commit meanwhile.
+RETRIED = CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT)
 
 
 class Table:
@@ -118,14 +121,13 @@ class Table:
             frame = frame.join(known, on=key, how="anti", nulls_equal=True)
         frame = frame.unique(key, keep="first", maintain_order=True)
         if frame.height:
-            properties = CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT)
             before = self.version()
             write_deltalake(
                 self.uri,
                 frame,
                 mode="append",
                 schema_mode="merge",
-                commit_properties=properties,
+                commit_properties=RETRIED,
                 storage_options=self._options,
             )
             self._sync_commits_after(before)
@@ -161,7 +163,7 @@ class Table:
                     fresh,
                     mode="append",
                     schema_mode="merge",
-                    writer_properties=_writer(fresh.columns),
+                    writer_properties=file_properties(fresh.columns),
                     commit_properties=CommitProperties(
                         app_transactions=[Transaction(source, high)], max_commit_retries=_RETRIES_OF_ONE_COMMIT
                     ),
@@ -183,45 +185,6 @@ class Table:
         files = pl.DataFrame(self.open().get_add_actions(flatten=True))
         return files.select("path", "size_bytes", "num_records", pl.col("^partition\\..*$"))
 
-    def configure(self, properties: Mapping[str, str]) -> bool:
-        """Give the table these properties of Delta; returns whether any was other. Safe to run twice.
-
-        It is a change that writers who commit meanwhile run into; `append_once` begins again.
-        """
-        handle = self.open()
-        found = handle.metadata().configuration
-        missing = {name: value for name, value in properties.items() if found.get(name) != value}
-        if missing:
-            with self.rewriting(handle):
-                handle.alter.set_table_properties(missing)
-        return bool(missing)
-
-    def compact(self, fewest: int) -> int:
-        """Join the small files of each partition that has at least this many; returns how many files were joined.
-
-        Safe to run twice and beside appends: the rows are the same, and readers of an older version keep its files until
-        `vacuum`. Raises Conflict where rows were deleted meanwhile; partitions that were done by then stay so.
-        """
-        handle = self.open()
-        by = [f"partition.{column}" for column in handle.metadata().partition_columns]
-        small = self.files().filter(pl.col("size_bytes") < _SMALL_BYTES)
-        crowded = small.group_by(by or pl.lit(0).alias("all")).len().filter(pl.col("len") >= fewest)
-        joined = 0
-        with self.rewriting(handle):
-            for values in crowded.select(by).rows() if by else [()] * crowded.height:
-                made = handle.optimize.compact(
-                    partition_filters=[
-                        (column.removeprefix("partition."), "=", str(value)) for column, value in zip(by, values, strict=True)
-                    ]
-                    or None,
-                    target_size=_COMPACTED_BYTES,
-                    max_concurrent_tasks=1,  # bounded memory, and a core for those who serve
-                    writer_properties=_writer([field.name for field in handle.schema().fields]),
-                    commit_properties=CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT),
-                )
-                joined += int(made["numFilesRemoved"])
-        return joined
-
     def delete_before(self, column: str, moment: datetime) -> int:
         """Delete the rows whose time in this column is before a moment, as `delete` does."""
         return self.delete(f"{column} < '{rfc3339(moment)}'")
@@ -235,33 +198,10 @@ class Table:
         with self.rewriting(handle):
             made = handle.delete(
                 predicate,
-                writer_properties=_writer([field.name for field in handle.schema().fields]),
-                commit_properties=CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT),
+                writer_properties=file_properties([field.name for field in handle.schema().fields]),
+                commit_properties=RETRIED,
             )
         return int(made["num_deleted_rows"])
-
-    def checkpoint(self) -> None:
-        """Write the newest version down in one file, so that it opens without the log entries before it."""
-        handle = self.open()
-        with self.rewriting(handle):
-            handle.create_checkpoint()
-
-    def clean_log(self) -> None:
-        """Remove log entries before a checkpoint that are older than `delta.logRetentionDuration`: their versions with them."""
-        self.open().cleanup_metadata()
-
-    def vacuum(self, keep_versions: Collection[int] = ()) -> int:
-        """Remove files that the newest version does not have, nor one of these; returns how many. Safe to run twice.
-
-        A file goes only when it is without use for `delta.deletedFileRetentionDuration`: so long may a reader take, and a
-        writer between a file and its commit. Where there is none to remove, no version is made.
-        """
-        handle = self.open()
-        keep = sorted(keep_versions)
-        if not handle.vacuum(dry_run=True, full=True, keep_versions=keep):
-            return 0
-        with self.rewriting(handle):
-            return len(handle.vacuum(dry_run=False, full=True, keep_versions=keep))
 
     @contextlib.contextmanager
     def rewriting(self, handle: DeltaTable) -> Iterator[None]:
@@ -324,7 +264,7 @@ def rows_at(address: str, version: int, columns: Collection[str]) -> pl.LazyFram
         raise Unavailable(f"the Delta table {address}", in_one_line(error)) from error
 
 
-def _writer(columns: Collection[str]) -> WriterProperties:
+def file_properties(columns: Collection[str]) -> WriterProperties:
     """How the files of rows with these columns are written."""
     distinct = [column for column in _DISTINCT if column in columns]
     plain = ColumnProperties(dictionary_enabled=False)

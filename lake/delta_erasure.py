@@ -11,6 +11,7 @@ import polars as pl
 
 from lake.bucket import is_bucket
 from lake.delta import Table
+from lake.delta_maintenance import checkpoint
 from lake.documents import DocumentStore
 from lake.errors import Conflict
 
@@ -40,7 +41,7 @@ def remove_unused(table: Table, keep_versions: Collection[int] = ()) -> None:
     if unused:
         with table.rewriting(handle):
             handle.vacuum(0, dry_run=False, enforce_retention_duration=False, keep_versions=keep)
-        table.checkpoint()
+        checkpoint(table)
         if not is_bucket(table.uri):
             os.sync()  # a name that is gone in memory alone comes back after a power cut
 

@@ -8,9 +8,10 @@ import polars as pl
 from lake.delta import Table
 from lake.documents import Document, canonical, decoded, sha256
 from lake.errors import NotFound, VerificationError
+from lake.fixed_schemas import EVALUATION_SCHEMA
 from lake.input_schema import Task
 from lake.release.decision import RiskTier
-from lake.tables import EVALUATION, EVALUATION_SCHEMA, conform
+from lake.tables import EVALUATION, conform
 
 
 class Estimate(Document, frozen=True, kw_only=True):

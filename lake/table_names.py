@@ -1,4 +1,4 @@
-"""The names of the tables, spelled once; their schemas stand in `lake.tables`.
+"""The names of the tables, spelled once; their schemas stand in `lake.tables` and `lake.fixed_schemas`.
 
 They stand apart since a server names the table of each record that it logs, and must not load Polars for that. Whoever
 has to do with frames takes them from `lake.tables`.

@@ -8,18 +8,17 @@ import msgspec
 
 from lake.decoder import Decoder, Rows
 from lake.errors import NotFound, TrainServeError
-from lake.interface.access import NoRole
 from lake.interface.answers import read_answer, write_answer
 from lake.interface.bodies import Question
-from lake.interface.labels import LabelsAccepted, label_records
+from lake.interface.labels import label_records, log_labels
 from lake.interface.logged import Answer, AnswerLog
 from lake.interface.messages import Encoded, InterfaceName
 from lake.interface.problems import Refused
+from lake.interface.reply import Reply
 from lake.interface.strangers import Strangers
 from lake.interface.trace import Trace
 from lake.log.exchange import Exchange
 from lake.log.group_commit import GroupCommit
-from lake.log.receipts import with_proof
 from lake.parameters.reserved import RATE_LIMIT
 from lake.protocol import protocol_version
 from lake.release.live import Release
@@ -101,23 +100,17 @@ class Gateway:
         Raises the error itself where there is no row: for a use case that is not here, and for strangers beyond a few a
         second. Raises SpoolUnavailable.
         """
-        status = int(error.status)
-        if use_case not in self._watch.use_cases or (status == HTTPStatus.UNAUTHORIZED and not self._strangers.may_leave_a_row()):
-            self._metrics.not_logged.labels(status).inc()
+        if use_case not in self._watch.use_cases or not self._strangers.may_leave_a_row(error):
+            self._metrics.not_logged.labels(int(error.status)).inc()
             raise error
-        named = error.client_id if isinstance(error, NoRole) else client_id
-        return await self._refuse(self._exchange(use_case, b"", named), error, None, prove=False)
+        return await self._refuse(self._exchange(use_case, b"", client_id), error, None, prove=False)
 
-    async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> tuple[bytes, str]:
-        """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept.
-
-        Returns the answer and its receipt.
-        """
+    async def accept_labels(self, use_case: str, body: bytes, client_id: str | None, *, prove: bool) -> Reply:
+        """Write labels to the log. Raises NotFound, Unavailable, InvalidInput, SpoolUnavailable; then none is kept."""
         records = label_records(body, self._watch.reading(use_case).labels, client_id)
-        receipt = await self._spool.append(records)
+        accepted = await log_labels(self._spool, records, prove=prove)
         self._metrics.labels.labels(use_case).inc(len(records))
-        accepted = msgspec.json.encode(LabelsAccepted(len(records)))
-        return with_proof(accepted, receipt.proof(records)) if prove else accepted, receipt.text
+        return accepted
 
     def _exchange(self, use_case: str, body: bytes, client_id: str | None) -> Exchange:
         """What begins. Raises NotFound: there is no table for a row of a use case that is not here."""

@@ -8,14 +8,12 @@ from lake.parameters import Parameters
 class Resilience(msgspec.Struct, frozen=True, kw_only=True):
     """How long, how often and where else a request is tried.
 
-    `timeout_s` bounds a request as a whole, over all attempts and arms; `attempt_timeout_s` one attempt, so that one that
-    hangs leaves time for another. A retry needs a token of its arm: each request brings `retry_share` of one, each
-    second `retries_per_s`. A replica that failed `breaker_failures` times in a row is left alone for `breaker_open_s`,
-    and after each failed probe for twice as long, up to `breaker_longest_s`.
+    `timeout_s` bounds a request as a whole, over all attempts and arms. A retry needs a token of its arm: each request
+    brings `retry_share` of one, each second `retries_per_s`. A replica that failed `breaker_failures` times in a row is
+    left alone for `breaker_open_s`, and after each failed probe for twice as long, up to `breaker_longest_s`.
     """
 
     timeout_s: float = 2.0
-    attempt_timeout_s: float | None = None
     attempts: int = 2
     retry_share: float = 0.2
     retries_per_s: float = 10.0

@@ -7,13 +7,13 @@ from urllib.parse import quote
 from litestar import MediaType, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.interface.access import Access
 from lake.interface.admission import Admission
 from lake.interface.asked import Asked
 from lake.interface.bodies import read_question
 from lake.interface.documentation import answer, problem
+from lake.interface.health import live_route, metrics_route
 from lake.interface.inference import OipModelMetadata, OipModelReadiness, ServerMetadata
 from lake.interface.labels import LabelsAccepted
 from lake.interface.lane import Respond
@@ -21,7 +21,6 @@ from lake.interface.logged import Answer
 from lake.interface.messages import (
     ROUTING_KEY_HEADER,
     InterfaceName,
-    Liveness,
     ModelMetadata,
 )
 from lake.interface.predictions import prediction_routes
@@ -29,7 +28,7 @@ from lake.interface.problems import Refused
 from lake.interface.reply import Reply
 from lake.interface.trace import trace_of
 from lake.interface.worker import Worker
-from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER
+from lake.log.receipts import PROOF_HEADER
 from proxy.gateway import Gateway
 from proxy.operation import Operation, Readiness
 from proxy.status import StatusBoard
@@ -95,8 +94,8 @@ def client_routes(respond: Respond, gateway: Gateway, access: Access) -> list[HT
     async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Deliver the truth about predictions, one label or many. An observation that is delivered again is one label."""
         request.scope["state"]["client_id"] = client_id = access.client_id(request.headers, "labeller")
-        accepted, receipt = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
-        return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt})
+        accepted = await gateway.accept_labels(name, body, client_id, prove=PROOF_HEADER in request.headers)
+        return accepted.response()
 
     return [*predictions, labels]
 
@@ -138,11 +137,6 @@ def model_routes(operation: Operation, version: str) -> list[HTTPRouteHandler]:
 def operation_routes(operation: Operation, board: StatusBoard, access: Access, worker: Worker) -> list[HTTPRouteHandler]:
     """The routes for those who run the service."""
 
-    @get(["/health/live", "/v2/health/live"], tags=["health"])
-    async def live() -> Liveness:
-        """Whether the process answers."""
-        return Liveness()
-
     @get(
         ["/health/ready", "/v2/health/ready"],
         tags=["health"],
@@ -164,12 +158,7 @@ def operation_routes(operation: Operation, board: StatusBoard, access: Access, w
         found = await asyncio.to_thread(board.look)
         return Response(status_page(found, names_people=names_people), media_type=MediaType.HTML, headers=HEADERS)
 
-    @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
-    async def prometheus() -> Response[bytes]:
-        """Counters in Prometheus' text format."""
-        return Response(await worker.metrics(), media_type=CONTENT_TYPE_LATEST)
-
-    return [live, ready, status, prometheus]
+    return [live_route(), ready, status, metrics_route(worker)]
 
 
 def _below(version: str | None) -> str:

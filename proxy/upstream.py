@@ -139,9 +139,8 @@ class Upstreams:
         return taken
 
 
-async def _attempt(replica: Replica, inquiry: Inquiry, resilience: Resilience, left_s: float) -> UpstreamAnswer | Exception:
+async def _attempt(replica: Replica, inquiry: Inquiry, resilience: Resilience, timeout_s: float) -> UpstreamAnswer | Exception:
     """Ask this replica once: what it answered, or why that is no answer."""
-    timeout_s = left_s if resilience.attempt_timeout_s is None else min(left_s, resilience.attempt_timeout_s)
     epoch, failure, healthy = replica.enter(), None, None
     try:
         response = await replica.bundles.call(inquiry.request, timeout_s)
@@ -173,8 +172,7 @@ def _refusal(failure: Exception | None, attempts: int, resilience: Resilience) -
                 "The model has failed again and again and is left alone for a while; try later.",
             )
         case CallTimedOut():
-            within_s = resilience.attempt_timeout_s or resilience.timeout_s
-            return HTTPStatus.GATEWAY_TIMEOUT, f"The model did not answer within {within_s:g} s."
+            return HTTPStatus.GATEWAY_TIMEOUT, f"The model did not answer within {resilience.timeout_s:g} s."
         case Unreachable():
             return HTTPStatus.SERVICE_UNAVAILABLE, f"The model could not be reached in {tries}; try again shortly."
         case CallFailed():

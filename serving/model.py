@@ -13,10 +13,10 @@ from lake.errors import VerificationError
 from lake.input_schema import InputSchema, read_input_schema
 from lake.interface.examples import example_record
 from lake.interface.messages import ModelMetadata, Provenance, Scored
-from lake.interface.signature import signature_of
 from lake.log.privacy import Redactor
 from lake.package import Package, open_package
 from lake.release.live import Release
+from serving.signature import signature_of
 
 # For so few, what an engine has to do once for each column costs more than it saves.
 FEW_ROWS = 32

@@ -4,10 +4,9 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Request, Response, get, post
+from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, RawBody
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from lake.copies import LakeStatus, Source
 from lake.errors import Unavailable
@@ -17,13 +16,13 @@ from lake.interface.asked import Asked, Routed
 from lake.interface.bodies import read_question, reply
 from lake.interface.bundle import BUNDLE_MEDIA_TYPE, BUNDLE_PATH, NotABundle, encode_bundle, read_requests
 from lake.interface.documentation import answer, problem
+from lake.interface.health import live_route, metrics_route
 from lake.interface.inference import OipModelMetadata, OipModelReadiness, ServerMetadata, oip_metadata
 from lake.interface.labels import LabelsAccepted
 from lake.interface.lane import Respond, RespondTo
 from lake.interface.messages import (
     REQUEST_ID_HEADER,
     InterfaceName,
-    Liveness,
     ModelMetadata,
 )
 from lake.interface.problems import Refused
@@ -131,7 +130,7 @@ def label_routes(alone: StandAlone) -> list[HTTPRouteHandler]:
     )
     async def labels(name: FromPath[str], body: RawBody, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Deliver the truth about predictions, one label or many. An observation that is delivered again is one label."""
-        return await alone.accept_labels(name, body, request)
+        return (await alone.accept_labels(name, body, request)).response()
 
     return [labels]
 
@@ -179,11 +178,6 @@ def why_not_ready(follower: Follower, worker: Worker, spool: GroupCommit | None)
 def operation_routes(follower: Follower, worker: Worker, spool: GroupCommit | None = None) -> list[HTTPRouteHandler]:
     """The routes for those who run the service."""
 
-    @get(["/health/live", "/v2/health/live"], tags=["health"])
-    async def live() -> Liveness:
-        """Whether the process answers."""
-        return Liveness()
-
     @get(
         ["/health/ready", "/v2/health/ready"],
         tags=["health"],
@@ -210,9 +204,4 @@ def operation_routes(follower: Follower, worker: Worker, spool: GroupCommit | No
             )
         )
 
-    @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
-    async def prometheus() -> Response[bytes]:
-        """Counters in Prometheus' text format."""
-        return Response(await worker.metrics(), media_type=CONTENT_TYPE_LATEST)
-
-    return [live, ready, prometheus]
+    return [live_route(), ready, metrics_route(worker)]

@@ -3,16 +3,15 @@
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
-from litestar import MediaType, Request, Response
+from litestar import Request
 
 from lake.documents import DocumentStore
 from lake.errors import NotFound, SpoolUnavailable, TrainServeError, Unavailable
 from lake.home import Home
-from lake.interface.access import Access, NoRole
+from lake.interface.access import Access
 from lake.interface.asked import Asked
 from lake.interface.bodies import Question
-from lake.interface.labels import LabelsAccepted, label_records
+from lake.interface.labels import label_records, log_labels
 from lake.interface.logged import AnswerLog
 from lake.interface.messages import REQUEST_ID_HEADER, InterfaceName
 from lake.interface.problems import Refused
@@ -23,7 +22,7 @@ from lake.log.exchange import STAND_ALONE, Exchange
 from lake.log.group_commit import GroupCommit
 from lake.log.labels import LabelReader
 from lake.log.privacy import Privacy, Redactor
-from lake.log.receipts import PROOF_HEADER, RECEIPT_HEADER, with_proof
+from lake.log.receipts import PROOF_HEADER
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.model import ReleasedModel
@@ -91,21 +90,19 @@ class StandAlone:
         Raises the error itself where there is no row: for a proxy, which has one of its own, for a model that is not here, and
         for strangers beyond a few a second. Raises SpoolUnavailable.
         """
-        status = error.status
-        if status == HTTPStatus.MISDIRECTED_REQUEST:
+        if error.status == HTTPStatus.MISDIRECTED_REQUEST:
             raise error
-        stranger = status == HTTPStatus.UNAUTHORIZED
-        if name != self._follower.use_case or (stranger and not self._strangers.may_leave_a_row()):
-            self._metrics.count_not_logged(status)
+        if name != self._follower.use_case or not self._strangers.may_leave_a_row(error):
+            self._metrics.count_not_logged(error.status)
             raise error
-        exchange = self._exchange(name, b"", error.client_id if isinstance(error, NoRole) else client_id, asked)
+        exchange = self._exchange(name, b"", client_id, asked)
         try:
             return (await self._log.refused(exchange, error, None, prove=False)).reply()
         except SpoolUnavailable:
             self._metrics.unlogged[interface].inc()
             raise
 
-    async def accept_labels(self, name: str, body: bytes, request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def accept_labels(self, name: str, body: bytes, request: Request[Any, Any, Any]) -> Reply:
         """Write labels to the log, all or none. Raises NotFound, Refused, Unavailable, InvalidInput, SpoolUnavailable."""
         if name != self._follower.use_case:
             raise NotFound("model", name, f"This predictor serves {self._follower.use_case!r}.")
@@ -114,11 +111,7 @@ class StandAlone:
             why = "nothing was released here since this predictor started"
             raise Unavailable(f"the labels of {name!r}", why, "They are taken once a model is loaded.")
         records = label_records(body, self._keeper.labels, client_id)
-        receipt = await self._spool.append(records)
-        accepted = msgspec.json.encode(LabelsAccepted(len(records)))
-        if PROOF_HEADER in request.headers:
-            accepted = with_proof(accepted, receipt.proof(records))
-        return Response(accepted, media_type=MediaType.JSON, headers={RECEIPT_HEADER: receipt.text})
+        return await log_labels(self._spool, records, prove=PROOF_HEADER in request.headers)
 
     def _exchange(self, name: str, body: bytes, client_id: str | None, asked: Asked) -> Exchange:
         """What begins."""

@@ -10,6 +10,7 @@ import polars as pl
 
 from lake.delta import Table
 from lake.documents import DocumentStore, canonical
+from lake.filing import filing_date
 from lake.home import Home
 from lake.input_schema import publish_input_schema
 from lake.package import MANIFEST, Manifest
@@ -17,17 +18,7 @@ from lake.parameters import Arm, Parameters, publish_parameters
 from lake.release.ledger import Ledger
 from lake.release.signatures import PlatformKey
 from lake.release.trust import Trust
-from lake.tables import (
-    DATASET,
-    LABELS,
-    PREDICTIONS,
-    TIME,
-    conform,
-    dataset_schema,
-    filing_date,
-    labels_schema,
-    predictions_schema,
-)
+from lake.tables import DATASET, LABELS, PREDICTIONS, TIME, conform, dataset_schema, labels_schema, predictions_schema
 from tests.scenario import USE_CASE, decision, parcel_schema
 
 CHAMPION, CHALLENGER = "a" * 64, "b" * 64
@@ -122,6 +113,12 @@ def labels_of(parcels: pl.DataFrame, **columns: pl.Expr) -> pl.DataFrame:
     ).with_columns(**columns)
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in target.items() if name not in rows.columns]
     return conform(rows.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in target.items()), target, LABELS)
+
+
+def labels_by_entity(parcels: pl.DataFrame) -> pl.DataFrame:
+    """The same truth, told of the parcel and the time it was sent, and of no request."""
+    nothing, parcel, sent = pl.lit(None), pl.col("parcel_id"), pl.col("sent_at")
+    return labels_of(parcels, request_id=nothing, row=nothing, entity_key_hash=parcel, event_time_utc=sent)
 
 
 def write_history(lake: str, days: int = 120, per_day: int = 200) -> None:

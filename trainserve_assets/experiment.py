@@ -11,10 +11,11 @@ from checks.experiment import Comparison, Evidence
 from checks.guardrails import Span
 from checks.sample_ratio import Assignment
 from lake.errors import SettingError
+from lake.fixed_schemas import EXPERIMENT_SCHEMA
 from lake.input_schema import InputSchema
 from lake.parameters.reserved import FALLBACK, RANDOMISED, SHARE
 from lake.release.ledger import Entry
-from lake.tables import EXPERIMENT, EXPERIMENT_SCHEMA, conform
+from lake.tables import EXPERIMENT, conform
 from trainserve_assets.logged import answered, known_since, loss_name, with_losses
 
 SPAN = "5m"

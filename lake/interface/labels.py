@@ -1,12 +1,16 @@
-"""Labels as clients deliver them, one or many: decoded, checked, and encoded for the same durable log as the predictions."""
+"""Labels as clients deliver them, one or many: decoded, checked, and logged as durably as the predictions."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
 
 from lake.errors import InvalidInput, Problem
 from lake.home import now_us
+from lake.interface.reply import Reply
+from lake.log.group_commit import GroupCommit
 from lake.log.labels import Label, LabelReader
+from lake.log.receipts import RECEIPT_HEADER, with_proof
 from lake.log.records import encode_record
 from lake.misread import misread_at, place_of
 from lake.repetition import find_repeated
@@ -50,6 +54,18 @@ def label_records(body: bytes, reader: LabelReader, client_id: str | None) -> li
         raise InvalidInput(problems)
     received_at_us = now_us()
     return [encode_record(reader.record(label, client_id, received_at_us)) for label in labels.values()]
+
+
+async def log_labels(spool: GroupCommit, records: list[bytes], *, prove: bool) -> Reply:
+    """What tells the client that its labels are on disk, with their proof if that is asked for.
+
+    Raises SpoolUnavailable; then none is kept.
+    """
+    receipt = await spool.append(records)
+    accepted = msgspec.json.encode(LabelsAccepted(len(records)))
+    if prove:
+        accepted = with_proof(accepted, receipt.proof(records))
+    return Reply(accepted, {RECEIPT_HEADER: receipt.text}, status=HTTPStatus.ACCEPTED)
 
 
 def _decoded(body: bytes) -> dict[str, Label]:

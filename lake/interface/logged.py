@@ -6,6 +6,7 @@ from http import HTTPStatus
 import msgspec
 
 from lake.decoder import Rows
+from lake.interface.access import NoRole
 from lake.interface.bodies import reply
 from lake.interface.messages import REQUEST_ID_HEADER, Encoded
 from lake.interface.problems import MEDIA_TYPE, problem_document
@@ -51,7 +52,12 @@ class AnswerLog:
         return await self._logged(exchange, body, exchange.records(rows, scores), prove=prove)
 
     async def refused(self, exchange: Exchange, error: Exception, rows: Rows | None, *, prove: bool) -> Answer:
-        """The problem that answers an error; it is the client's, or else something has failed."""
+        """The problem that answers an error; it is the client's, or else something has failed.
+
+        A key that has not the role that is needed names its client all the same.
+        """
+        if isinstance(error, NoRole):
+            exchange.client_id = error.client_id
         document = problem_document(error, exchange.request_id)
         if document.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             exchange.outcome = "refused"

@@ -13,22 +13,12 @@ import msgspec
 import polars as pl
 from msgspec.structs import astuple
 
+from lake.filing import filing_date
 from lake.input_schema import InputSchema
 from lake.log.commit_rows import commits_frame
 from lake.log.commits import CommitRecord, Number
 from lake.log.records import LabelRecord, PredictionRecord, column_of
-from lake.tables import (
-    COMMITS,
-    LABELS,
-    LOG,
-    PREDICTIONS,
-    TIME,
-    conform,
-    features_dtype,
-    filing_date,
-    labels_schema,
-    predictions_schema,
-)
+from lake.tables import COMMITS, LABELS, LOG, PREDICTIONS, TIME, conform, features_dtype, labels_schema, predictions_schema
 
 TABLES = (COMMITS, PREDICTIONS, LABELS)
 _RECORDS: dict[str, type[msgspec.Struct]] = {PREDICTIONS: PredictionRecord, LABELS: LabelRecord}

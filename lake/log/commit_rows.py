@@ -9,8 +9,9 @@ import msgspec
 import polars as pl
 
 from lake.errors import VerificationError
+from lake.fixed_schemas import COMMITS_SCHEMA
 from lake.log.commits import Commit, CommitRecord, Span
-from lake.tables import COMMITS, COMMITS_SCHEMA, conform
+from lake.tables import COMMITS, conform
 
 # The columns that hold a commit, and what they are called in it.
 _MEMBERS = {name: name.replace("_at_utc", "_at_us") for name in COMMITS_SCHEMA if name not in ("seq", "commit_date")}

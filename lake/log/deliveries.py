@@ -7,15 +7,10 @@ import msgspec
 import polars as pl
 
 from lake.delta import Table
+from lake.fixed_schemas import LABEL_DELIVERIES_SCHEMA, REJECTED_LABELS_SCHEMA
 from lake.log.drop_rows import RejectedRow
 from lake.log.drops import Drop
-from lake.tables import (
-    LABEL_DELIVERIES,
-    LABEL_DELIVERIES_SCHEMA,
-    REJECTED_LABELS,
-    REJECTED_LABELS_SCHEMA,
-    conform,
-)
+from lake.tables import LABEL_DELIVERIES, REJECTED_LABELS, conform
 
 
 class Delivered(msgspec.Struct, kw_only=True):

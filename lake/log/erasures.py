@@ -11,9 +11,10 @@ import msgspec
 import polars as pl
 
 from lake.delta import Table
+from lake.fixed_schemas import ERASURES_SCHEMA
 from lake.log.records import column_of
 from lake.log.vouched import Vouched
-from lake.tables import ERASURES, ERASURES_SCHEMA, conform
+from lake.tables import ERASURES, conform
 
 
 class ErasedRecord(Vouched, frozen=True, kw_only=True, omit_defaults=True):

@@ -11,11 +11,13 @@ import msgspec
 import polars as pl
 
 from lake.delta import Table
+from lake.delta_maintenance import checkpoint, clean_log, compact, configure, vacuum
 from lake.delta_properties import SHORT_LOG, UNUSED, WHOLE_LOG, keep_unused
 from lake.errors import Conflict, TrainServeError
+from lake.fixed_schemas import MAINTENANCE_SCHEMA
 from lake.log.log_key import LogKey
 from lake.log.retirement import Retirement
-from lake.tables import MAINTENANCE, MAINTENANCE_SCHEMA, conform
+from lake.tables import MAINTENANCE, conform
 
 # A table that gets a commit every 5 s has 180 of them after a quarter of an hour.
 FEWEST_SMALL_FILES = 16
@@ -63,8 +65,8 @@ def maintain(table: Table, upkeep: Upkeep, at: datetime, *, thorough: bool) -> D
     """
     done = Done(table=table.name)
     try:
-        table.configure(upkeep.properties)
-        done.joined_files = table.compact(FEWEST_SMALL_FILES)
+        configure(table, upkeep.properties)
+        done.joined_files = compact(table, FEWEST_SMALL_FILES)
         if thorough and upkeep.held:
             done.left = "nothing is retired or removed: a legal hold is on it"
         elif thorough:
@@ -73,9 +75,9 @@ def maintain(table: Table, upkeep: Upkeep, at: datetime, *, thorough: bool) -> D
     except Conflict as conflict:
         done.left = f"left to the next run: {conflict}"
     if done.joined_files or done.retired_rows or done.removed_files:
-        table.checkpoint()  # without it Delta would name removed files again and again
+        checkpoint(table)  # without it Delta would name removed files again and again
     if not upkeep.versions:
-        table.clean_log()
+        clean_log(table)
     files = table.files()
     done.files, done.bytes, done.rows = files.height, int(files["size_bytes"].sum()), int(files["num_records"].sum())
     return done
@@ -114,4 +116,4 @@ def _remove(table: Table, upkeep: Upkeep, done: Done) -> None:
     except TrainServeError as error:
         done.left = f"no file is removed, since it cannot be told which versions are cited: {error}"
     else:
-        done.removed_files = table.vacuum(cited)
+        done.removed_files = vacuum(table, cited)

@@ -10,10 +10,11 @@ import structlog
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.errors import VerificationError
+from lake.fixed_schemas import PARAMETERS_SCHEMA
 from lake.parameters.changes import differences
 from lake.parameters.document import Parameters
 from lake.parameters.stored import read_parameters, versions
-from lake.tables import LOG, PARAMETERS, PARAMETERS_SCHEMA, conform
+from lake.tables import LOG, PARAMETERS, conform
 from lake.times import utc
 
 log = structlog.get_logger(__name__)

@@ -14,6 +14,7 @@ from obstore.store import from_url
 
 from lake.bucket import check_put_if_absent
 from lake.delta import Table
+from lake.delta_maintenance import checkpoint, clean_log, compact, configure, vacuum
 from lake.documents import DocumentStore
 from lake.errors import Conflict, NotFound, SettingError, Unavailable
 from lake.home import Home
@@ -127,12 +128,14 @@ def test_a_table_is_kept_small_in_a_bucket_too(bucket: Bucket) -> None:
     table = Table(bucket.lake, USE_CASE, "predictions")
     for number in range(1, 7):
         table.append_once(rows(number, number), "spool", ["event_date"])
-    table.configure({"delta.deletedFileRetentionDuration": "interval 0 seconds", "delta.logRetentionDuration": "interval 0 days"})
+    configure(
+        table, {"delta.deletedFileRetentionDuration": "interval 0 seconds", "delta.logRetentionDuration": "interval 0 days"}
+    )
 
-    assert table.compact(fewest=2) == 6
-    table.checkpoint()
-    assert table.vacuum() == 6
-    table.clean_log()
+    assert compact(table, fewest=2) == 6
+    checkpoint(table)
+    assert vacuum(table) == 6
+    clean_log(table)
     assert seqs(table) == list(range(1, 7))
     assert sum(name.endswith(".parquet") and "_delta_log" not in name for name in bucket.names()) == 1
 

@@ -15,6 +15,7 @@ from deltalake.exceptions import CommitFailedError
 import lake.delta
 import lake.delta_log
 from lake.delta import Table
+from lake.delta_maintenance import checkpoint
 from lake.errors import NotFound, Unavailable
 from lake.home import Home
 from tests.scenario import USE_CASE
@@ -214,7 +215,7 @@ def test_many_sources_that_make_the_table_together_lose_and_double_nothing(home:
 
 def test_a_checkpoint_whose_writer_has_not_yet_pointed_to_it_holds_up_no_other(home: Home) -> None:
     table(home).append_once(numbered(1, 2), "a")
-    table(home).checkpoint()
+    checkpoint(table(home))
     pointer = Path(table(home).uri) / "_delta_log" / "_last_checkpoint"
     pointer.unlink()
 

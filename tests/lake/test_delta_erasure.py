@@ -7,6 +7,7 @@ import pytest
 
 from lake.delta import Table
 from lake.delta_erasure import delete_records, readable, remove_unused, versions
+from lake.delta_maintenance import checkpoint
 from lake.documents import DocumentStore
 from lake.errors import Conflict
 from lake.home import Home
@@ -79,7 +80,7 @@ def test_files_of_deleted_rows_go_at_once_and_those_that_a_writer_is_about_to_co
     about_to_be = held.with_name("part-of-a-commit-to-come.parquet")
     about_to_be.write_bytes(held.read_bytes())
     delete_records(table(home), {"a": [2]})
-    table(home).checkpoint()
+    checkpoint(table(home))
 
     for _ in range(2):
         remove_unused(table(home))
@@ -104,7 +105,7 @@ def test_versions_that_are_to_stay_keep_their_files_and_others_are_told_to_be_go
 
 def test_the_log_of_a_table_that_is_replaced_names_no_value(home: Home) -> None:
     table(home).replace(numbered(7, 7), "one")
-    table(home).checkpoint()
+    checkpoint(table(home))
 
     for path in (Path(table(home).uri) / "_delta_log").iterdir():
         assert b"n7" not in path.read_bytes()

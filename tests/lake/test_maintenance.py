@@ -10,7 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import lake.log.maintenance
 from lake.delta import Table
+from lake.delta_maintenance import compact, configure
 from lake.documents import DocumentStore
 from lake.errors import Conflict, NotFound
 from lake.home import Home
@@ -67,7 +69,7 @@ def age(target: Table, hours: float) -> None:
 
 def unused(target: Table) -> None:
     """Let files be removed as soon as they are without use, as they are when hours have gone by."""
-    target.configure({"delta.deletedFileRetentionDuration": "interval 0 hours"})
+    configure(target, {"delta.deletedFileRetentionDuration": "interval 0 hours"})
 
 
 def test_small_files_of_a_crowded_partition_are_joined_and_the_rows_are_the_same(home: Home) -> None:
@@ -83,7 +85,7 @@ def test_small_files_of_a_crowded_partition_are_joined_and_the_rows_are_the_same
 
 def test_partitions_with_few_files_are_left_alone(home: Home) -> None:
     target = fill(home, FEWEST_SMALL_FILES - 1)
-    target.configure(UPKEEP.properties)
+    configure(target, UPKEEP.properties)
     version = target.version()
 
     assert maintain(target, UPKEEP, NOW, thorough=True).joined_files == 0
@@ -277,7 +279,7 @@ def test_what_is_rewritten_is_on_disk_before_the_next_step(home: Home, monkeypat
 
 def test_a_deletion_in_between_is_a_conflict_that_the_next_run_gets_over(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     target = fill(home)
-    target.configure(UPKEEP.properties)
+    configure(target, UPKEEP.properties)
     open_table = Table.open
     waiting = ["seq = 1"]
 
@@ -290,18 +292,18 @@ def test_a_deletion_in_between_is_a_conflict_that_the_next_run_gets_over(home: H
     with monkeypatch.context() as deleting:
         deleting.setattr(Table, "open", opened)
         with pytest.raises(Conflict, match="that nobody rewrites it meanwhile"):
-            target.compact(2)
+            compact(target, 2)
 
     assert maintain(target, UPKEEP, NOW, thorough=False).joined_files > 0
     assert numbers(target) == list(range(2, 2 * FEWEST_SMALL_FILES + 1))
 
 
 def test_a_conflict_is_left_to_the_next_run_in_so_many_words(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    def faster(self: Table, fewest: int) -> int:
-        raise Conflict(f"table {self.name}", f"no more than {fewest} files", "a deletion")
+    def faster(joined: Table, fewest: int) -> int:
+        raise Conflict(f"table {joined.name}", f"no more than {fewest} files", "a deletion")
 
     target = fill(home)
-    monkeypatch.setattr(Table, "compact", faster)
+    monkeypatch.setattr(lake.log.maintenance, "compact", faster)
 
     assert maintain(target, UPKEEP, NOW, thorough=True).left.startswith("left to the next run: table log: expected")
 

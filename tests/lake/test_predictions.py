@@ -8,6 +8,7 @@ import pytest
 
 from lake.decoder import Decoder, epoch_us
 from lake.errors import SchemaMismatch
+from lake.filing import filing_time
 from lake.input_schema import Field
 from lake.log.records import (
     LabelRecord,
@@ -15,7 +16,7 @@ from lake.log.records import (
     decode_record,
     encode_record,
 )
-from lake.tables import conform, dtype_of, filing_time, labels_schema, predictions_schema
+from lake.tables import conform, dtype_of, labels_schema, predictions_schema
 from lake.times import utc
 from tests.lake.rows import rows_of
 from tests.scenario import label, parcel, parcel_schema, prediction, records_body

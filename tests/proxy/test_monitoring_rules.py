@@ -13,10 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lake.delta import Table
 from lake.documents import DocumentStore
+from lake.fixed_schemas import WINDOWS_SCHEMA
 from lake.heartbeat import Heartbeat, write_heartbeat
 from lake.home import Home
 from lake.log.freshness import Freshness
-from lake.tables import WINDOWS, WINDOWS_SCHEMA
+from lake.tables import WINDOWS
 from lake.times import now_utc, rfc3339
 from tests.alert_rules import alert_rules
 from tests.parcel_log import LOG_FROM, answers, append_log, labels_of, parcels_sent

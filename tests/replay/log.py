@@ -7,7 +7,8 @@ import polars as pl
 from lake.decoder import Decoder
 from lake.delta import Table
 from lake.engines import Engine
-from lake.tables import LABELS, PREDICTIONS, conform, filing_date, labels_schema, predictions_schema
+from lake.filing import filing_date
+from lake.tables import LABELS, PREDICTIONS, conform, labels_schema, predictions_schema
 from tests.replay.champion import CHAMPION, Champion
 from trainserve_assets.evidence.holdout import score
 from trainserve_assets.examples import read_source

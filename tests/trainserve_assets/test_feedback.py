@@ -4,7 +4,7 @@ import polars as pl
 
 from lake.home import Home
 from lake.tables import feedback_schema
-from tests.parcel_log import CHALLENGER, LOG_FROM, answers, append_log, labels_of, parcels_sent, write_history
+from tests.parcel_log import CHALLENGER, LOG_FROM, answers, append_log, labels_by_entity, labels_of, parcels_sent, write_history
 from tests.scenario import parcel_schema
 from trainserve_assets.digests import content_digest
 from trainserve_assets.feedback import feedback_rows
@@ -62,14 +62,7 @@ def test_of_several_answers_about_one_thing_the_last_asked_counts(home: Home) ->
         received_at_utc=pl.col("sent_at") + pl.duration(minutes=5),
         package_digest=pl.lit(CHALLENGER),
     )
-    by_entity = labels_of(
-        parcels,
-        request_id=pl.lit(None),
-        row=pl.lit(None),
-        entity_key_hash=pl.col("parcel_id"),
-        event_time_utc=pl.col("sent_at"),
-    )
-    append_log(home.lake, answers(parcels), by_entity)
+    append_log(home.lake, answers(parcels), labels_by_entity(parcels))
     append_log(home.lake, again, source="again")
 
     found = feedback(home)

@@ -12,10 +12,11 @@ import polars as pl
 import pytest
 
 from lake.errors import SettingError
+from lake.fixed_schemas import MAINTENANCE_SCHEMA
 from lake.home import Home
 from lake.log.maintenance import FEWEST_SMALL_FILES
 from lake.package import MANIFEST
-from lake.tables import COMMITS, DATASET, LOG, MAINTENANCE, MAINTENANCE_SCHEMA, PREDICTIONS, TABLES
+from lake.tables import COMMITS, DATASET, LOG, MAINTENANCE, PREDICTIONS, TABLES
 from tests.parcel_log import LOG_FROM, answers, append_log, labels_of, parcels_sent
 from tests.parcel_training import Platform, failures, parcel_use_case
 from tests.scenario import USE_CASE

@@ -11,9 +11,9 @@ import pytest
 from checks.release_standard import Gate
 from lake.errors import Conflict
 from lake.evaluation import read_evaluation
+from lake.fixed_schemas import EVALUATION_SCHEMA
 from lake.release.ledger import Entry, Ledger
 from lake.release.live import Live, fold
-from lake.tables import EVALUATION_SCHEMA
 from tests.parcel_training import Platform, failures, parcel_use_case
 from trainserve_assets.approval.draft import Request
 from trainserve_assets.approval.record import Launch, record

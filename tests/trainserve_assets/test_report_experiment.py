@@ -7,8 +7,9 @@ import polars as pl
 
 from lake.delta import Table
 from lake.documents import DocumentStore, canonical, sha256
+from lake.fixed_schemas import EXPERIMENT_SCHEMA
 from lake.home import Home
-from lake.tables import EXPERIMENT, EXPERIMENT_SCHEMA
+from lake.tables import EXPERIMENT
 from tests.exhibits import exhibit
 from tests.scenario import USE_CASE
 from trainserve_assets.report import write_files

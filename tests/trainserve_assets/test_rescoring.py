@@ -10,9 +10,9 @@ from lake.package import Package, open_package
 from tests.parcel_log import answers, append_log, parcels_sent
 from tests.parcel_training import Platform
 from tests.scenario import USE_CASE, parcel_schema, private_schema
+from trainserve_assets.claims.rescoring import rescored
 from trainserve_assets.evidence.holdout import score
 from trainserve_assets.logged import read_predictions
-from trainserve_assets.rescoring import rescored
 
 SENT = parcels_sent(date(2013, 7, 1), 1, per_day=300)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from lake.delta import Table
+from lake.delta_maintenance import compact
 from lake.home import Home
 from lake.tables import LABELS, PREDICTIONS
 from tests.parcel_log import CHALLENGER, CHAMPION, LOG_FROM, answers, append_log, labels_of, parcels_sent, write_history
@@ -60,7 +61,7 @@ def test_what_becomes_of_the_log_afterwards_changes_no_window(home: Home, tmp_pa
             append_log(home.lake, labels=labels_of(parcels.filter(CARRIERS)), source=f"late-{day}")
             if joins:
                 for log in (PREDICTIONS, LABELS):
-                    Table(home.lake, USE_CASE, log).compact(2)
+                    compact(Table(home.lake, USE_CASE, log), 2)
             update(home)
         tables.append(table(home).scan().collect())
 

@@ -14,6 +14,7 @@ from tests.parcel_log import (
     LOG_FROM,
     answers,
     append_log,
+    labels_by_entity,
     labels_of,
     parcels_sent,
     write_history,
@@ -165,14 +166,7 @@ def test_a_corrected_label_replaces_the_one_before(home: Home) -> None:
 def test_a_label_may_name_the_entity_and_its_time(home: Home) -> None:
     write_history(home.lake, days=30)
     parcels = parcels_sent(LOG_FROM, 3)
-    by_entity = labels_of(
-        parcels,
-        request_id=pl.lit(None),
-        row=pl.lit(None),
-        entity_key_hash=pl.col("parcel_id"),
-        event_time_utc=pl.col("sent_at"),
-    )
-    append_log(home.lake, answers(parcels), by_entity)
+    append_log(home.lake, answers(parcels), labels_by_entity(parcels))
 
     update(home)
 

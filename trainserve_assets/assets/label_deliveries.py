@@ -9,12 +9,13 @@ import msgspec
 
 from checks.deliveries import drops_are_taken_whole
 from lake.errors import TrainServeError
+from lake.fixed_schemas import LABEL_DELIVERIES_SCHEMA
 from lake.input_schema import read_input_schema
 from lake.log.deliveries import Deliveries
 from lake.log.delivery import DROPS, Deliverer, Delivery, drop_folder
 from lake.log.drops import DropFolder
 from lake.log.privacy import Redactor
-from lake.tables import LABEL_DELIVERIES, LABEL_DELIVERIES_SCHEMA, LABELS
+from lake.tables import LABEL_DELIVERIES, LABELS
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 from trainserve_assets.verdicts import check_result

@@ -8,20 +8,10 @@ import dagster as dg
 from pydantic import Field
 
 from lake.errors import TrainServeError
+from lake.fixed_schemas import MAINTENANCE_SCHEMA
 from lake.log.log_key import LogKey
 from lake.log.maintenance import Done, Upkeep, append_maintenance, maintain
-from lake.tables import (
-    COMMITS,
-    DATASET,
-    LABELS,
-    LOG,
-    MAINTENANCE,
-    MAINTENANCE_SCHEMA,
-    PARAMETERS,
-    PREDICTIONS,
-    REJECTED_LABELS,
-    TABLES,
-)
+from lake.tables import COMMITS, DATASET, LABELS, LOG, MAINTENANCE, PARAMETERS, PREDICTIONS, REJECTED_LABELS, TABLES
 from lake.times import now_utc
 from trainserve_assets.cited import cited_dataset_versions
 from trainserve_assets.erasure.again import ErasedAgain, erase_again

@@ -5,8 +5,9 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from lake.fixed_schemas import WINDOWS_SCHEMA
 from lake.input_schema import read_input_schema
-from lake.tables import DATASET, LABELS, PREDICTIONS, WINDOWS, WINDOWS_SCHEMA
+from lake.tables import DATASET, LABELS, PREDICTIONS, WINDOWS
 from trainserve_assets.assets.window_checks import window_checks
 from trainserve_assets.automation import when_the_log_grew
 from trainserve_assets.resources import LakeResource

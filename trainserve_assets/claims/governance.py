@@ -9,10 +9,10 @@ from checks.verdict import Verdict
 from lake.errors import VerificationError
 from lake.parameters.stored import read_parameters, versions
 from lake.release.live import fold
-from trainserve_assets.answerers import answerers
+from trainserve_assets.claims.answerers import answerers
+from trainserve_assets.claims.rescoring import rescored
 from trainserve_assets.claims.seen import ERROR, WARN, Claim, Seen
 from trainserve_assets.logged import read_predictions
-from trainserve_assets.rescoring import rescored
 from trainserve_assets.windows.judged import JUDGED_DAYS
 
 _ALL = "all arms"

@@ -11,6 +11,7 @@ import polars as pl
 
 from lake.delta import Table
 from lake.delta_erasure import remove_unused
+from lake.delta_maintenance import configure
 from lake.delta_properties import NO_RANGES
 from lake.failpoints import reach
 from lake.input_schema import InputSchema, read_input_schema
@@ -105,7 +106,7 @@ class Eraser:
         table = self._table(name)
         erased = self._among(name)
         if erased:
-            table.configure(NO_RANGES)
+            configure(table, NO_RANGES)
             rows = self._examples.without(table.scan())
             table.replace(rows, content_digest(rows))
             reach("examples erased")

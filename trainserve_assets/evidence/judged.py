@@ -21,6 +21,7 @@ from trainserve_assets.evidence.engine import MOST_ROWS, ask_alone, budget_findi
 from trainserve_assets.evidence.holdout import Holdout, read_holdout, score
 from trainserve_assets.evidence.importances import importances
 from trainserve_assets.evidence.leakage import alone, leakage_findings, random_split_gap
+from trainserve_assets.evidence.model_version import unreleased_version
 from trainserve_assets.evidence.skew import skew
 from trainserve_assets.evidence.slices import ALL, Measured, Slices, estimates, measured, rows_by_slice
 from trainserve_assets.examples import rows_of
@@ -28,7 +29,6 @@ from trainserve_assets.metrics import Sample, Spread
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.training import Note, read_note, split_words
 from trainserve_assets.use_case import Candidate, UseCase
-from trainserve_assets.versions import unreleased_version
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):

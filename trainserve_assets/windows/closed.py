@@ -11,7 +11,8 @@ import polars as pl
 
 from lake.delta import Table
 from lake.documents import DocumentStore
-from lake.tables import PREDICTIONS, WINDOWS, filing_time
+from lake.filing import filing_time
+from lake.tables import PREDICTIONS, WINDOWS
 from trainserve_assets.windows.progress import logged_days, newest_event, read_progress
 from trainserve_assets.windows.spans import span_columns, span_start, span_windows
 from trainserve_assets.windows.table import newest_spans

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from lake.tables import WINDOWS_SCHEMA
+from lake.fixed_schemas import WINDOWS_SCHEMA
 from trainserve_assets.logged import answered
 from trainserve_assets.windows.metrics import aggregated, conformed
 from trainserve_assets.windows.reference import Reference

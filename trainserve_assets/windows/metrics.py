@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from lake.fixed_schemas import WINDOWS_SCHEMA
 from lake.input_schema import InputSchema
-from lake.tables import WINDOWS, WINDOWS_SCHEMA, conform
+from lake.tables import WINDOWS, conform
 from trainserve_assets.logged import answered, known_since, loss_name
 
 ALL_ARMS = "all arms"

@@ -7,7 +7,8 @@ import polars as pl
 
 from lake.delta import Table
 from lake.documents import Document, DocumentStore, canonical, decoded
-from lake.tables import TIME, filing_time
+from lake.filing import filing_time
+from lake.tables import TIME
 
 _NAMED = {
     "request_id": pl.String(),

@@ -6,7 +6,7 @@ from datetime import timedelta
 import polars as pl
 
 from lake.delta import Table
-from lake.tables import WINDOWS_SCHEMA
+from lake.fixed_schemas import WINDOWS_SCHEMA
 from trainserve_assets.windows.metrics import ALL_ARMS, ROWS
 
 # Twelve weeks of history for traffic, and what is judged.

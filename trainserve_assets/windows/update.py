@@ -9,8 +9,9 @@ import polars as pl
 from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.errors import NotFound
+from lake.filing import filing_time
 from lake.input_schema import InputSchema
-from lake.tables import LABELS, PREDICTIONS, WINDOWS, filing_time
+from lake.tables import LABELS, PREDICTIONS, WINDOWS
 from trainserve_assets.logged import NO_ARM, Usual, read_day, with_losses
 from trainserve_assets.windows.holdouts import holdout_windows
 from trainserve_assets.windows.inputs import input_windows
