@@ -25,7 +25,7 @@ from lake.release.live import Release
 from proxy.arms import Arms
 from proxy.metrics import Metrics
 from proxy.observed import Outcomes
-from proxy.rate_limit import RateLimits, TooMany
+from proxy.rate_limit import RateLimits
 from proxy.router import Inactive, Settled
 from proxy.ruled import changed_answer, is_changed, settled_answer
 from proxy.shadows import Shadows
@@ -150,8 +150,7 @@ class Gateway:
         if isinstance(error, msgspec.MsgspecError):
             error = Refused(HTTPStatus.BAD_GATEWAY, f"The model's answer could not be read ({error}).")
         exchange.outcome = "inactive" if isinstance(error, Inactive) else "failed"
-        refused = await self._log.refused(exchange, error, rows, prove=prove)
-        return msgspec.structs.replace(refused, retry_after_s=error.retry_after_s) if isinstance(error, TooMany) else refused
+        return await self._log.refused(exchange, error, rows, prove=prove)
 
     def _count(self, exchange: Exchange) -> None:
         self._metrics.count(exchange)

@@ -98,12 +98,16 @@ def problem_reply(error: Exception, path: str, own_headers: Mapping[str, str] | 
     elif not isinstance(error, TrainServeError | HTTPException):
         log.error("unforeseen error", path=path, exc_info=error)
     document = problem_document(error)
-    headers = dict(own_headers or {})
-    if document.status == HTTPStatus.UNAUTHORIZED:
-        headers["www-authenticate"] = "Bearer"
-    if isinstance(error, Refused) and error.retry_after_s is not None:
-        headers["retry-after"] = str(error.retry_after_s)
+    headers = {**(own_headers or {}), **problem_headers(error)}
     return Reply(msgspec.json.encode(document), headers, MEDIA_TYPE, document.status)
+
+
+def problem_headers(error: Exception) -> dict[str, str]:
+    """What a client is told in headers: how to say who it is, or when to come back."""
+    if not isinstance(error, Refused):
+        return {}
+    headers = {"www-authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    return headers if error.retry_after_s is None else {**headers, "retry-after": str(error.retry_after_s)}
 
 
 def _unrouted(request: Request[Any, Any, Any], error: Exception) -> Refused | None:
