@@ -78,12 +78,21 @@ def are_shares(days: Sequence[LabelledDay]) -> bool:
 
 def differences(days: Sequence[LabelledDay], *, shares: bool) -> Floats:
     """What happened on each day less what was predicted, of shares in log odds."""
-    n, predicted = counts(days), np.array([day.predicted for day in days], dtype=np.float64)
-    less = np.array([day.observed for day in days], dtype=np.float64) - predicted
-    if not shares:
-        return less
-    within = np.clip(predicted, 0.5 / np.maximum(n, 1), 1 - 0.5 / np.maximum(n, 1))
-    return less / (within * (1 - within))
+    less = np.array([day.observed - day.predicted for day in days], dtype=np.float64)
+    return less * _log_odds(days) if shares else less
+
+
+def variance_by_chance(days: Sequence[LabelledDay]) -> float:
+    """How much a day's rows alone, were they independent, make shares scatter in log odds."""
+    return float(np.mean(_log_odds(days) / counts(days))) if days else 0.0
+
+
+def _log_odds(days: Sequence[LabelledDay]) -> Floats:
+    """By how much the log odds of each day's prediction move with it."""
+    predicted, n = np.array([day.predicted for day in days], dtype=np.float64), np.maximum(counts(days), 1)
+    within = np.clip(predicted, 0.5 / n, 1 - 0.5 / n)
+    slope: Floats = 1 / (within * (1 - within))
+    return slope
 
 
 def weights(days: Sequence[LabelledDay]) -> Floats:

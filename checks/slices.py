@@ -13,6 +13,7 @@ from checks.calibration import (
     differences,
     predicted_over_observed,
     still_stands,
+    variance_by_chance,
     weights,
 )
 from checks.days import Floats, LabelledDay, counts
@@ -21,16 +22,22 @@ from checks.verdict import Verdict
 
 # How much the days of a slice scatter is learnt from its own; with fewer rows on a usual day they are mostly chance.
 FEWEST_DAYS, FEWEST_ROWS_A_DAY = 14, 5
+_LEAST = np.finfo(float).tiny
 _NAMED = 5
 
 
 class _Beside(NamedTuple):
-    """A slice and all other answers on the same days: of both `off` is for each day how much more happened than predicted."""
+    """A slice and all other answers on the same days.
+
+    `off` is for each day how much more happened than was predicted, `apart` how much more of that than in all others. `by_chance`
+    is how much a day's rows alone make of it: the variance of shares in log odds, of other values nothing.
+    """
 
     days: list[LabelledDay]
     others: list[LabelledDay]
     off: Floats
     apart: Floats
+    by_chance: float
 
     @property
     def rows(self) -> int:
@@ -65,16 +72,21 @@ def calibrated_in_every_slice(
     if not judged:
         what = f"{FEWEST_DAYS} days, {fewest_rows:,} labelled answers, and {FEWEST_ROWS_A_DAY} on a usual day"
         return Verdict(passed=False, reason=f"no slice has enough to judge, which is {what}{unjudged}", limit=1.0)
-    off, apart = (_asked([_of(one) for one in judged.values()], alarms_in_a_year / len(judged)) for _of in (_own, _apart))
+    pairs = [*judged.values()]
+    off, apart = (_asked(series, pairs, alarms_in_a_year) for series in ([one.off for one in pairs], [one.apart for one in pairs]))
     found = {name: _stands(one, off[at], apart[at]) for at, (name, one) in enumerate(judged.items())}
     parts = {
         name: _part(one, found[name], _least(off[at].evidence, apart[at].evidence))
         for at, (name, one) in enumerate(judged.items())
     }
     observed = max(part.observed or 0.0 for part in parts.values())
-    together = f"over {len(judged)} slices together"
+    together = f"over {len(judged)} slices together" if len(judged) > 1 else "for this slice alone"
     if not any(found.values()):
-        reason = f"in no slice anything shows but what days do, or what all answers are off by; {together}{unjudged}"
+        furthest = max(parts, key=lambda name: parts[name].observed or 0.0)
+        reason = (
+            f"nothing shows that a slice is off by more than its days scatter, and apart from all other answers; the furthest is "
+            f"{furthest}: {parts[furthest].reason}; {together}{unjudged}"
+        )
         return Verdict(passed=True, reason=reason, observed=observed, limit=1.0, rows=rows, parts=parts)
     worst, *others = sorted((name for name, one in found.items() if one), key=lambda name: -_rows_off(judged[name], found[name]))
     also = f"; so it is, or of the same rows, in {_listed(others)}" if others else ""
@@ -97,25 +109,16 @@ class _Asked(NamedTuple):
     alarms: list[Shift]
 
 
-def _own(one: _Beside) -> Floats:
-    return one.off
-
-
-def _apart(one: _Beside) -> Floats:
-    return one.apart
-
-
-def _asked(series: Sequence[Floats], alarms_in_a_year: float) -> list[_Asked]:
-    """The detector's word on each series; all are asked at once, each as long as it is."""
-    usual = np.array([usual_variance(one[:STANDING_DAYS]) for one in series])
-    usual[~(usual > 0)] = np.finfo(float).tiny
-    longest = max(len(one) for one in series)
-    daily = np.array([np.pad(one, (0, longest - len(one))) for one in series])
-    known = evidence(daily, usual[:, None], alarms_in_a_year)
+def _asked(series: Sequence[Floats], pairs: Sequence[_Beside], alarms_in_a_year: float) -> list[_Asked]:
+    """The detector's word on a series of each slice; all are asked at once, each as long as it is."""
+    usual = [max(usual_variance(daily[:STANDING_DAYS]), one.by_chance, _LEAST) for daily, one in zip(series, pairs, strict=True)]
+    longest = max(len(daily) for daily in series)
+    padded = np.array([np.pad(daily, (0, longest - len(daily))) for daily in series])
+    known = evidence(padded, np.array(usual)[:, None], alarms_in_a_year / len(series))
     found = []
-    for position, one in enumerate(series):
-        mine = Evidence(known.up[position, : len(one)], known.down[position, : len(one)])
-        found.append(_Asked(mine, shifts_in(mine, one, float(usual[position]))))
+    for position, daily in enumerate(series):
+        mine = Evidence(known.up[position, : len(daily)], known.down[position, : len(daily)])
+        found.append(_Asked(mine, shifts_in(mine, daily, usual[position])))
     return found
 
 
@@ -125,7 +128,8 @@ def _beside(days: Sequence[LabelledDay], whole: Sequence[LabelledDay], *, shares
     pairs = [(day, _others(all_of[day.day], day, shares=shares)) for day in days if day.day in all_of]
     mine, others = [day for day, rest in pairs if rest.n > 0], [rest for _, rest in pairs if rest.n > 0]
     off, weight = differences(mine, shares=shares), weights(mine)
-    return _Beside(mine, others, weight * off, weight * (off - differences(others, shares=shares)))
+    by_chance = variance_by_chance(mine) if shares else 0.0
+    return _Beside(mine, others, weight * off, weight * (off - differences(others, shares=shares)), by_chance)
 
 
 def _others(whole: LabelledDay, part: LabelledDay, *, shares: bool) -> LabelledDay:
@@ -144,7 +148,7 @@ def _is_enough(one: _Beside, fewest_rows: int) -> bool:
 
 
 def _stands(one: _Beside, off: _Asked, apart: _Asked) -> _Off | None:
-    """The newest alarm that stands by the slice alone and beside all others, the same way, where it is not negligible."""
+    """The first alarm that stands by the slice alone and beside all others, the same way, where it is not negligible."""
     n = counts(one.days)
     mine, rest = (np.array([day.observed - day.predicted for day in days]) for days in (one.days, one.others))
     found = []
@@ -152,9 +156,9 @@ def _stands(one: _Beside, off: _Asked, apart: _Asked) -> _Off | None:
         own = [alarm for alarm in off.alarms if alarm.up == up and still_stands(alarm, n * mine)]
         beside = [alarm for alarm in apart.alarms if alarm.up == up and still_stands(alarm, n * (mine - rest))]
         if own and beside:
-            one_off = _Off(max(own[-1].since, beside[-1].since), max(own[-1].found, beside[-1].found), up)
+            one_off = _Off(max(own[0].since, beside[0].since), max(own[0].found, beside[0].found), up)
             found += [one_off] if _matters(one, one_off) else []
-    return max(found, key=lambda alarm: alarm.found, default=None)
+    return min(found, key=lambda alarm: alarm.found, default=None)
 
 
 def _matters(one: _Beside, off: _Off) -> bool:
