@@ -21,9 +21,9 @@ _SPAN = ["start", "arm"]
 
 
 def sliced_fields(schema: InputSchema, slices: Sequence[str]) -> tuple[str, ...]:
-    """Those of the use case's slices whose values the log keeps, and that have few of them."""
-    kept = {field.name: field.type for field in schema.kept().fields if not field.sensitive}
-    return tuple(name for name in slices if kept.get(name) in _SLICED)
+    """Those of the use case's slices whose values the log keeps as they are, and that have few of them."""
+    kept = {field.name for field in schema.fields if not field.sensitive and field.type in _SLICED}
+    return tuple(name for name in slices if name in kept)
 
 
 def holdout_prefix(package_digest: str) -> str:
