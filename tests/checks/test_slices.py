@@ -7,26 +7,10 @@ import pytest
 
 from checks.calibration import STANDING_DAYS, answers_are_calibrated
 from checks.days import LabelledDay
-from checks.slices import calibrated_in_every_slice
-from checks.verdict import Verdict
+from tests.checks import flights_days
 from tests.checks.days import FIRST, sliced_days
-
-RATE = 0.2
-# Two ways to slice the same answers would have each row twice: here each row is in one slice.
-SIZES = {"depot=north": 300, "depot=south": 200, "depot=harbour": 100, "depot=airport": 60, "depot=hill": 60}
-Sliced = tuple[dict[str, list[LabelledDay]], list[LabelledDay]]
-
-
-def judged(sliced: Sliced, until: int | None = None, rows: int = 200) -> Verdict:
-    """As it was judged when so many days were known."""
-    slices, whole = sliced
-    return calibrated_in_every_slice({name: days[:until] for name, days in slices.items()}, whole[:until], RATE, rows)
-
-
-def off(verdict: Verdict) -> list[str]:
-    """The slices that are."""
-    return [name for name, part in verdict.parts.items() if not part.passed]
-
+from tests.checks.sliced import EVEN as SIZES
+from tests.checks.sliced import RATE, bootstrapped, judged, off, years_off
 
 def days_until_found(seed: int, shift: float, *, begins: int = 40) -> int:
     """Looking every day; nothing else may be found."""
@@ -63,11 +47,20 @@ def test_the_finding_says_which_slice_since_when_what_was_seen_over_how_many_row
 
 
 def test_sound_slices_raise_hardly_any_alarm_however_often_one_looks() -> None:
-    years = [sliced_days(365, seed, SIZES) for seed in range(20)]
+    assert years_off(sliced_days(365, seed, SIZES) for seed in range(12)) <= RATE
 
-    alarmed = [year for year in years if any(not judged(year, look).passed for look in range(28, 366, STANDING_DAYS - 1))]
 
-    assert len(alarmed) / len(years) <= RATE
+def test_years_of_real_days_on_which_each_slice_is_right_raise_a_false_alarm_as_rarely_as_was_asked() -> None:
+    assert years_off(map(bootstrapped, range(6))) <= RATE
+
+
+def test_half_a_year_of_real_days_on_which_each_slice_is_right_raises_none() -> None:
+    _, whole = right = flights_days.right_slices()
+
+    looks = [judged(right, look) for look in range(20, len(whole) + 1, 4)]
+
+    assert all(look.passed for look in looks)
+    assert "over 14 slices together" in looks[-1].reason
 
 
 def test_what_all_answers_are_off_by_is_told_of_the_whole_and_of_no_slice() -> None:
