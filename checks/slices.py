@@ -59,8 +59,8 @@ def calibrated_in_every_slice(
     """Whether no alarm of a slice stands, by a detector that may be asked every day.
 
     `slices` and `whole` are days of one package, in order. A slice is off when what happened in it is more, or less, than was
-    predicted, and also more, or less, than in all other answers of these days: what all are off by is no matter of a slice, and is
-    told of the whole. Both are asked of the detector of `answers_are_calibrated`, which the slices share: of all of them together
+    predicted, and also more, or less, than in all other answers of these days: what all are off by is no matter of a slice, but
+    of the whole. Both are asked of the detector of `answers_are_calibrated`, which the slices share: of all of them together
     it raises so many false alarms in a year at most. The first four weeks say how much the days of a slice scatter.
     """
     shares = are_shares(whole)
@@ -73,10 +73,12 @@ def calibrated_in_every_slice(
         what = f"{FEWEST_DAYS} days, {fewest_rows:,} labelled answers, and {FEWEST_ROWS_A_DAY} on a usual day"
         return Verdict(passed=False, reason=f"no slice has enough to judge, which is {what}{unjudged}", limit=1.0)
     pairs = [*judged.values()]
-    off, apart = (_asked(series, pairs, alarms_in_a_year) for series in ([one.off for one in pairs], [one.apart for one in pairs]))
+    off, apart = (
+        _asked(series, pairs, alarms_in_a_year) for series in ([one.off for one in pairs], [one.apart for one in pairs])
+    )
     found = {name: _stands(one, off[at], apart[at]) for at, (name, one) in enumerate(judged.items())}
     parts = {
-        name: _part(one, found[name], _least(off[at].evidence, apart[at].evidence))
+        name: _part(one, found[name], _of_both(off[at].evidence, apart[at].evidence))
         for at, (name, one) in enumerate(judged.items())
     }
     observed = max(part.observed or 0.0 for part in parts.values())
@@ -89,7 +91,7 @@ def calibrated_in_every_slice(
         )
         return Verdict(passed=True, reason=reason, observed=observed, limit=1.0, rows=rows, parts=parts)
     worst, *others = sorted((name for name, one in found.items() if one), key=lambda name: -_rows_off(judged[name], found[name]))
-    also = f"; so it is, or of the same rows, in {_listed(others)}" if others else ""
+    also = f"; also off, perhaps with the same rows: {_listed(others)}" if others else ""
     test = f"by a test that raises {alarms_in_a_year:g} false alarms a year at most {together}"
     return Verdict(
         passed=False,
@@ -182,7 +184,7 @@ def _part(one: _Beside, off: _Off | None, observed: float) -> Verdict:
     return Verdict(passed=False, reason=reason, observed=observed, limit=1.0, rows=rows, remedy="recalibrate")
 
 
-def _least(off: Evidence, apart: Evidence) -> float:
+def _of_both(off: Evidence, apart: Evidence) -> float:
     """How much evidence of the last four weeks there is of both, the same way."""
     return max(
         float(min(mine[-STANDING_DAYS:].max(), beside[-STANDING_DAYS:].max())) for mine, beside in zip(off, apart, strict=True)

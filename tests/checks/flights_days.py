@@ -94,7 +94,9 @@ def _scored(trained_until: str) -> pl.DataFrame:
         trained = train(candidate.trainer, lesson, candidate.parameters, candidate.seed)
         scores = np.array(trained.predict(rows.select(features).rows()))[:, 0]
         figures |= {candidate.name: _loss(scores, label)} | ({"predicted": scores} if candidate.name == CHAMPION else {})
-    flights_of = rows.select("origin", "carrier", trained_until=pl.lit(trained_until), day=pl.col("scheduled_departure_utc").dt.date())
+    flights_of = rows.select(
+        "origin", "carrier", trained_until=pl.lit(trained_until), day=pl.col("scheduled_departure_utc").dt.date()
+    )
     return flights_of.with_columns(observed=label, **{name: pl.Series(values) for name, values in figures.items()})
 
 

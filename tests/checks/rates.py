@@ -18,8 +18,8 @@ from checks.sample_ratio import Assignment, sample_ratio_probability
 from checks.shift import evidence, usual_variance
 from tests.checks import flights_days
 from tests.checks.days import sliced_days
-from tests.checks.sliced import EVEN, MOVED, UNEVEN_SIZES, bootstrapped, days_until_off, years_off
 from tests.checks.paired import Floats, blocks_of, wrong_gos
+from tests.checks.sliced import EVEN, MOVED, UNEVEN_SIZES, bootstrapped, days_until_off, years_off
 from tests.checks.test_drift import days_of_counts, seasonal_days, weeks_above
 from tests.checks.test_experiment import wrong_decisions
 from tests.checks.test_guardrails import stopped_without_harm

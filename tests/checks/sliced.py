@@ -50,7 +50,7 @@ def years_off(years: Iterable[Sliced]) -> float:
 
 
 def bootstrapped(seed: int) -> Sliced:
-    """A year of real days on which each slice is right in each month, drawn in blocks of two weeks, all slices of a day together."""
+    """A year of real days on which each slice is right in each month: blocks of two weeks, all slices of a day together."""
     slices, whole = flights_days.right_slices()
     generator = np.random.default_rng(seed)
     begins = generator.integers(0, len(whole) - _BLOCK, _YEAR // _BLOCK + 1)

@@ -12,6 +12,7 @@ from tests.checks.days import FIRST, sliced_days
 from tests.checks.sliced import EVEN as SIZES
 from tests.checks.sliced import RATE, bootstrapped, judged, off, years_off
 
+
 def days_until_found(seed: int, shift: float, *, begins: int = 40) -> int:
     """Looking every day; nothing else may be found."""
     sliced = sliced_days(120, seed, SIZES, moved={"depot=south": shift}, moved_from=begins)
@@ -85,7 +86,7 @@ def test_several_slices_are_told_as_one_the_one_with_the_most_rows_off_first() -
     verdict = judged(sliced_days(70, 2, SIZES, moved={"depot=hill": 1.5, "depot=south": 1.5}, moved_from=40))
 
     assert verdict.reason.startswith("depot=south: ")
-    assert "; so it is, or of the same rows, in depot=hill" in verdict.reason
+    assert "; also off, perhaps with the same rows: depot=hill" in verdict.reason
     assert sorted(off(verdict)) == ["depot=hill", "depot=south"]
 
 

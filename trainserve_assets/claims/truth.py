@@ -24,7 +24,9 @@ from trainserve_assets.windows.table import figures_by_knowledge
 # Four weeks for labels to come, and as many to know how soon they do.
 _LABEL_DAYS = 60
 _NO_MEAN = Verdict(passed=True, reason="an answer is one score for each class: there is no mean to be calibrated")
-_NO_SLICES = Verdict(passed=True, reason="the use case has no `slices` whose values are logged and few: there is nothing to judge")
+_NO_SLICES = Verdict(
+    passed=True, reason="the use case has no `slices` whose values are logged and few: there is nothing to judge"
+)
 
 
 def _calibration(seen: Seen) -> Mapping[str, Verdict]:
@@ -77,7 +79,7 @@ CLAIMS = {
     "calibrated_in_every_slice": Claim(
         _calibration_by_slice,
         ERROR,
-        "In no slice of the evaluation as much more or less happens than is predicted, that it stands apart from all other answers.",
+        "In each slice of the evaluation as much happens as is predicted, or it is off by no more than all other answers are.",
     ),
     "answers_beat_the_base_rate": Claim(
         _skill, ERROR, "Over the newest four weeks whose labels have arrived, answers lose less than the base rate of training."

@@ -55,9 +55,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     without_reference: tuple[str, ...] = ()
 
 
-def update_windows(
-    lake: str, schema: InputSchema, days_back: int, false_alarm_rate: float, slices: Sequence[str] = ()
-) -> Update:
+def update_windows(lake: str, schema: InputSchema, days_back: int, false_alarm_rate: float, slices: Sequence[str] = ()) -> Update:
     """Append the figures of all days, at most `days_back` before the newest, about which more is known than before.
 
     The newest day is still open: its spans are written as they close, its other figures once for each hour of event time.
