@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
-from checks.days import Floats, LabelledDay
+from checks.days import LabelledDay
 
 FIRST = date(2013, 7, 1)
 ROWS = 500
+
+Counts = npt.NDArray[np.int64]
 
 
 def labelled_days(number: int, seed: int, *, bias: float = 1.0, skill: float = 0.05, share: float = 1.0) -> list[LabelledDay]:
@@ -47,16 +50,17 @@ def sliced_days(
     for day in range(1, number):
         shock[day] += 0.4 * shock[day - 1]
     n = {name: np.maximum(generator.poisson(size, number), 1) for name, size in sizes.items()}
-    happened = {}
+    happened: dict[str, Counts] = {}
     for name in sizes:
         later = np.where(np.arange(number) >= moved_from, moved.get(name, 0.0), 0.0)
         odds = shock + generator.normal(0, 0.08, number) + later - np.log(3)
         happened[name] = generator.binomial(n[name], 1 / (1 + np.exp(-odds)))
-    slices = {name: _days_of(n[name], happened[name]) for name in sizes}
-    return slices, _days_of(sum(n.values(), np.zeros(number)), sum(happened.values(), np.zeros(number)))
+    slices = {name: _days_of(rows, happened[name]) for name, rows in n.items()}
+    none = np.zeros(number, dtype=np.int64)
+    return slices, _days_of(sum(n.values(), none), sum(happened.values(), none))
 
 
-def _days_of(n: Floats, happened: Floats) -> list[LabelledDay]:
+def _days_of(n: Counts, happened: Counts) -> list[LabelledDay]:
     return [
         LabelledDay(
             day=FIRST + timedelta(days=day),
