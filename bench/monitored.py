@@ -44,9 +44,8 @@ def monitor(home: Home, now: datetime) -> Monitored:
     _imported()
     before = _most_memory_mb()
     late = use_case(USE_CASE)
-    update, update_s = _timed(
-        lambda: update_windows(home.lake, late.input_schema, DAYS_BACK, late.monitoring.drift_false_alarm_rate)
-    )
+    rate = late.monitoring.drift_false_alarm_rate
+    update, update_s = _timed(lambda: update_windows(home.lake, late.input_schema, DAYS_BACK, rate, late.slices))
     seen = Seen(LakeResource(root=str(home.root)), late, now)
     checks_s = {name: _timed(partial(claim.decide, seen))[1] for name, claim in CLAIMS.items()}
     return Monitored(update_s=update_s, checks_s=checks_s, memory_mb=_most_memory_mb() - before, rows=update.rows)

@@ -1,5 +1,6 @@
 """Whether answers are calibrated: as much happens as was predicted, day after day."""
 
+from bisect import insort
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,10 +33,11 @@ def answers_are_calibrated(
         usual = usual_variance(moved[:STANDING_DAYS])
     known = bool(len(moved)) and np.isfinite(usual) and usual > 0
     found = evidence(moved, usual, alarms_in_a_year) if known else None
-    alarms = [one for one in shifts_of(moved, usual, alarms_in_a_year) if _stands(one, days)] if known else []
-    lasting = [alarm for alarm in alarms if abs(_ratio(days[alarm.since :]) - 1) > NEGLIGIBLE_RATIO]
+    less = counts(days) * np.array([day.observed - day.predicted for day in days])
+    alarms = [one for one in shifts_of(moved, usual, alarms_in_a_year) if still_stands(one, less)] if known else []
+    lasting = [alarm for alarm in alarms if abs(predicted_over_observed(days[alarm.since :]) - 1) > NEGLIGIBLE_RATIO]
     recent = days[-STANDING_DAYS:]
-    seen = f"predicted over observed is {_ratio(recent):.3f} over the last {len(recent)} days" if recent else ""
+    seen = f"predicted over observed is {predicted_over_observed(recent):.3f} over the last {len(recent)} days" if recent else ""
     over = f"over {len(days)} days with {rows:,} labelled answers"
     if found is None or (not lasting and (len(days) < FEWEST_DAYS or rows < fewest_rows)):
         reason = f"{len(days)} days with {rows:,} labelled answers are too few to judge: {FEWEST_DAYS} days and {fewest_rows:,}"
@@ -47,7 +49,7 @@ def answers_are_calibrated(
         )
         return Verdict(passed=True, reason=reason, observed=observed, limit=1.0, rows=rows)
     newest = lasting[-1]
-    since, ratio = days[newest.since].day, _ratio(days[newest.since :])
+    since, ratio = days[newest.since].day, predicted_over_observed(days[newest.since :])
     what, found_on = "more" if newest.up else "less", days[newest.found].day
     reason = (
         f"since {since} {what} happens than is predicted: predicted over observed is {ratio:.3f}, seen on {found_on} "
@@ -61,30 +63,62 @@ def daily_differences(days: Sequence[LabelledDay], training: Sequence[float]) ->
 
     A day with less than half the usual rows counts for less, since it scatters for that alone.
     """
-    predicted, observed, rates = (
-        np.array(values, dtype=np.float64)
-        for values in ([day.predicted for day in days], [day.observed for day in days], list(training))
-    )
-    n = counts(days)
-    weight = np.array([min(1.0, 2 * n[position] / np.median(n[: position + 1])) for position in range(len(n))])
-    if any(not 0 <= rate <= 1 for rate in (*rates, *predicted, *observed)):
-        return weight * (observed - predicted), usual_variance(rates)
-    shares = np.clip(predicted, 0.5 / np.maximum(n, 1), 1 - 0.5 / np.maximum(n, 1))
+    rates, shares = np.array(training, dtype=np.float64), are_shares(days) and all(0 <= rate <= 1 for rate in training)
+    moved = weights(days) * differences(days, shares=shares)
+    if not shares:
+        return moved, usual_variance(rates)
     base = float(rates.mean()) if len(rates) else 0.5
-    return weight * (observed - predicted) / (shares * (1 - shares)), usual_variance(rates) / max(base * (1 - base), 1e-9) ** 2
+    return moved, usual_variance(rates) / max(base * (1 - base), 1e-9) ** 2
 
 
-def _stands(alarm: Shift, days: Sequence[LabelledDay]) -> bool:
-    """Whether an alarm is of the last four weeks, or the last four weeks have been off its way on every day since then."""
-    less = counts(days) * np.array([day.observed - day.predicted for day in days])
-    for last in range(alarm.found + STANDING_DAYS, len(days)):
+def are_shares(days: Sequence[LabelledDay]) -> bool:
+    """Whether what is predicted and observed are shares, and no other values."""
+    return all(0 <= value <= 1 for day in days for value in (day.predicted, day.observed))
+
+
+def differences(days: Sequence[LabelledDay], *, shares: bool) -> Floats:
+    """What happened on each day less what was predicted, of shares in log odds."""
+    less = np.array([day.observed - day.predicted for day in days], dtype=np.float64)
+    return less * _log_odds(days) if shares else less
+
+
+def variance_by_chance(days: Sequence[LabelledDay]) -> float:
+    """How much a day's rows alone, were they independent, make shares scatter in log odds."""
+    return float(np.mean(_log_odds(days) / counts(days))) if days else 0.0
+
+
+def _log_odds(days: Sequence[LabelledDay]) -> Floats:
+    """By how much the log odds of each day's prediction move with it."""
+    predicted, n = np.array([day.predicted for day in days], dtype=np.float64), np.maximum(counts(days), 1)
+    within = np.clip(predicted, 0.5 / n, 1 - 0.5 / n)
+    slope: Floats = 1 / (within * (1 - within))
+    return slope
+
+
+def weights(days: Sequence[LabelledDay]) -> Floats:
+    """For how much each day counts: for less, when it has less than half the rows that days have had until then."""
+    n, until, found = counts(days), list[float](), np.ones(len(days))
+    for position, rows in enumerate(n):
+        insort(until, rows)
+        middle = (until[position // 2] + until[(position + 1) // 2]) / 2
+        found[position] = min(1.0, 2 * rows / middle)
+    return found
+
+
+def still_stands(alarm: Shift, less: Floats) -> bool:
+    """Whether an alarm is of the last four weeks, or the last four weeks have been off its way on every day since then.
+
+    `less` is for each day how much more happened than was predicted, in rows.
+    """
+    for last in range(alarm.found + STANDING_DAYS, len(less)):
         _, low, high = total_with_interval(less[last + 1 - STANDING_DAYS : last + 1])
         if not (low > 0 if alarm.up else high < 0):
             return False
     return True
 
 
-def _ratio(days: Sequence[LabelledDay]) -> float:
+def predicted_over_observed(days: Sequence[LabelledDay]) -> float:
+    """Predicted over observed."""
     n = counts(days)
     observed = float(n @ [day.observed for day in days])
     return float(n @ [day.predicted for day in days]) / observed if observed else float("inf")

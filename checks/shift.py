@@ -43,8 +43,10 @@ class Shift(NamedTuple):
     up: bool
 
 
-def evidence(daily: Floats, usual: float, alarms_in_a_year: float) -> Evidence:
+def evidence(daily: Floats, usual: float | Floats, alarms_in_a_year: float) -> Evidence:
     """The evidence after each day, of shape (..., days); `usual` is the variance of a day before anything is known of days.
+
+    Of several series it is one number for each, of shape (..., 1).
 
     `alarms_in_a_year` bounds how often, on average, a year without a shift raises one, either way.
     """
@@ -64,7 +66,11 @@ def evidence(daily: Floats, usual: float, alarms_in_a_year: float) -> Evidence:
 
 def shifts_of(daily: Floats, usual: float, alarms_in_a_year: float) -> list[Shift]:
     """All alarms of one series, in order."""
-    known = evidence(daily, usual, alarms_in_a_year)
+    return shifts_in(evidence(daily, usual, alarms_in_a_year), daily, usual)
+
+
+def shifts_in(known: Evidence, daily: Floats, usual: float) -> list[Shift]:
+    """The alarms of a series whose evidence is known."""
     score = _scores(daily, usual)
     shifts = []
     for up, found in ((True, known.up), (False, known.down)):
@@ -82,7 +88,7 @@ def usual_variance(rates: Floats) -> float:
     return float(np.mean((rates[_WEEK:] - rates[:-_WEEK]) ** 2) / 2) if len(rates) > _WEEK else float("nan")
 
 
-def _scores(daily: Floats, usual: float) -> Floats:
+def _scores(daily: Floats, usual: float | Floats) -> Floats:
     """Each day's value less what the day before lets expect, in its scatter; both as known before it."""
     near, week = _half_squares(daily, 1), _half_squares(daily, _WEEK)
     number = np.maximum(np.arange(daily.shape[-1]) - _WEEK, 0)

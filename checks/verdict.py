@@ -1,5 +1,6 @@
 """The verdict of a check: a yes or no, with what was seen, what was allowed, and over how many rows."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -12,7 +13,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a pure decision returns; a decorator reports it.
 
     `reason` is one plain sentence. `observed` and `limit` are None where there was nothing to observe, and then
-    `passed` is False: missing evidence is not good evidence. `remedy` is what to do; None where the check cannot tell.
+    `passed` is False: missing evidence is not good evidence. `remedy` is what to do; None where the check cannot tell. `parts`
+    are verdicts on what it is made of, by name: they are shown with it, and told by it alone.
     """
 
     passed: bool
@@ -21,3 +23,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | None = None
     rows: int = 0
     remedy: Remedy | None = None
+    parts: Mapping[str, "Verdict"] = {}

@@ -1,5 +1,6 @@
 """Windows of the parcels: brought up to date, and read."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 import polars as pl
@@ -14,8 +15,8 @@ from trainserve_assets.windows.update import Update, update_windows
 DAY = datetime(2013, 7, 2, tzinfo=timezone.utc)
 
 
-def update(home: Home, days_back: int = 92) -> Update:
-    return update_windows(home.lake, parcel_schema(), days_back, 0.01)
+def update(home: Home, days_back: int = 92, slices: Sequence[str] = ()) -> Update:
+    return update_windows(home.lake, parcel_schema(), days_back, 0.01, slices)
 
 
 def table(home: Home) -> Table:

@@ -25,6 +25,7 @@ def check_result(verdicts: Mapping[str, Verdict], severity: dg.AssetCheckSeverit
             **_figures(worst),
             **({"remedy": worst.remedy} if worst.remedy else {}),
             **({"each": _table(verdicts)} if len(verdicts) > 1 else {}),
+            **({"parts": _table(worst.parts)} if worst.parts else {}),
         },
     )
 

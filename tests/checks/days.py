@@ -1,13 +1,17 @@
 """Labelled days whose neighbours go together, as weather's do: what a calibrated or a useless model would leave."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
 from checks.days import LabelledDay
 
 FIRST = date(2013, 7, 1)
 ROWS = 500
+
+Counts = npt.NDArray[np.int64]
 
 
 def labelled_days(number: int, seed: int, *, bias: float = 1.0, skill: float = 0.05, share: float = 1.0) -> list[LabelledDay]:
@@ -31,4 +35,41 @@ def labelled_days(number: int, seed: int, *, bias: float = 1.0, skill: float = 0
             base_loss=0.5,
         )
         for day in range(number)
+    ]
+
+
+def sliced_days(
+    number: int, seed: int, sizes: Mapping[str, int], *, moved: Mapping[str, float] = {}, moved_from: int = 0
+) -> tuple[dict[str, list[LabelledDay]], list[LabelledDay]]:
+    """Days of slices of about so many answers, which share the shocks of days, and the days of all of them together.
+
+    A quarter is predicted, and happens. From day `moved_from` on the log odds of what happens in a slice are `moved` by so much.
+    """
+    generator = np.random.default_rng(seed)
+    shock = generator.normal(0, 0.25, number)
+    for day in range(1, number):
+        shock[day] += 0.4 * shock[day - 1]
+    n = {name: np.maximum(generator.poisson(size, number), 1) for name, size in sizes.items()}
+    happened: dict[str, Counts] = {}
+    for name in sizes:
+        later = np.where(np.arange(number) >= moved_from, moved.get(name, 0.0), 0.0)
+        odds = shock + generator.normal(0, 0.08, number) + later - np.log(3)
+        happened[name] = generator.binomial(n[name], 1 / (1 + np.exp(-odds)))
+    slices = {name: _days_of(rows, happened[name]) for name, rows in n.items()}
+    none = np.zeros(number, dtype=np.int64)
+    return slices, _days_of(sum(n.values(), none), sum(happened.values(), none))
+
+
+def _days_of(n: Counts, happened: Counts) -> list[LabelledDay]:
+    return [
+        LabelledDay(
+            day=FIRST + timedelta(days=day),
+            n=int(rows),
+            labelled_share=1.0,
+            predicted=0.25,
+            observed=float(positives / rows),
+            loss=0.45,
+            base_loss=0.5,
+        )
+        for day, (rows, positives) in enumerate(zip(n, happened, strict=True))
     ]

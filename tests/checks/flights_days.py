@@ -1,6 +1,6 @@
 """The flights of 2013 by day, as models that were trained on the months before would have answered them.
 
-`python -m tests.checks.flights_days` trains the candidates of the use case anew, in a minute or two, and writes the file.
+`python -m tests.checks.flights_days` trains the candidates of the use case anew, in a minute or two, and writes the files.
 """
 
 from datetime import date, datetime, timezone
@@ -13,8 +13,10 @@ import polars as pl
 from checks.days import LabelledDay
 
 FILE = Path(__file__).with_name("flights_days.csv")
+# The champion's that was trained until 1 June, from then on, by airport and carrier.
+SLICES_FILE = Path(__file__).with_name("flights_slices.csv")
 CHAMPION, CHALLENGERS = "catboost", ("hist_gradient_boosting", "logistic_regression")
-_DIGITS = 6
+_DIGITS, _SLICE_DIGITS = 6, 4
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,13 +40,30 @@ def training_rates(trained_until: str) -> list[float]:
     return days["observed"].to_list()
 
 
+def right_slices() -> tuple[dict[str, list[LabelledDay]], list[LabelledDay]]:
+    """The days of each slice, and of all, with what is predicted made so much less or more that each is right in each month."""
+    days = pl.read_csv(SLICES_FILE, try_parse_dates=True)
+    origins = days.filter(pl.col("slice").str.starts_with("origin="))
+    means = [((pl.col(name) * pl.col("n")).sum() / pl.col("n").sum()).alias(name) for name in ("predicted", "observed")]
+    whole = origins.group_by("day").agg(*means, pl.col("n").sum()).select(days.columns[1:], slice=pl.lit("all"))
+    month = ["slice", pl.col("day").dt.month()]
+    happened, predicted = ((pl.col("n") * pl.col(name)).sum().over(month) for name in ("observed", "predicted"))
+    right = pl.concat([days, whole.select(days.columns)]).with_columns(predicted=pl.col("predicted") * happened / predicted)
+    found: dict[str, list[LabelledDay]] = {}
+    for row in right.sort("slice", "day").iter_rows(named=True):
+        day = LabelledDay(**{name: row[name] for name in days.columns[1:]}, labelled_share=1.0, loss=0.0, base_loss=0.0)
+        found.setdefault(row["slice"], []).append(day)
+    return found, found.pop("all")
+
+
 def loss_differences(trained_until: str, champion: str, challenger: str) -> tuple[Floats, Floats]:
     """What the challenger lost more on each day that neither was trained on, and how many flights that day had."""
     days = days_of(trained_until, trained_until)
     return (days[challenger] - days[champion]).to_numpy(), days["n"].to_numpy().astype(float)
 
 
-def _made(trained_until: str) -> pl.DataFrame:
+def _scored(trained_until: str) -> pl.DataFrame:
+    """Each flight with what the models say of it."""
     from trainserve_assets.defs.flight_delay.source import flights
     from trainserve_assets.trainers import Lesson, train
     from trainserve_assets.use_case import Candidate
@@ -75,14 +94,28 @@ def _made(trained_until: str) -> pl.DataFrame:
         trained = train(candidate.trainer, lesson, candidate.parameters, candidate.seed)
         scores = np.array(trained.predict(rows.select(features).rows()))[:, 0]
         figures |= {candidate.name: _loss(scores, label)} | ({"predicted": scores} if candidate.name == CHAMPION else {})
-    daily = rows.select(pl.lit(trained_until).alias("trained_until"), day=pl.col("scheduled_departure_utc").dt.date())
-    order = ("predicted", "observed", "base_loss", CHAMPION, *CHALLENGERS)
-    return (
-        daily.with_columns(observed=label, **{name: pl.Series(values) for name, values in figures.items()})
-        .group_by("trained_until", "day")
-        .agg(pl.len().alias("n"), *(pl.col(name).mean().round(_DIGITS) for name in order))
-        .sort("day")
+    flights_of = rows.select(
+        "origin", "carrier", trained_until=pl.lit(trained_until), day=pl.col("scheduled_departure_utc").dt.date()
     )
+    return flights_of.with_columns(observed=label, **{name: pl.Series(values) for name, values in figures.items()})
+
+
+def _made(scored: pl.DataFrame) -> pl.DataFrame:
+    order = ("predicted", "observed", "base_loss", CHAMPION, *CHALLENGERS)
+    daily = scored.group_by("trained_until", "day").agg(
+        pl.len().alias("n"), *(pl.col(name).mean().round(_DIGITS) for name in order)
+    )
+    return daily.sort("day")
+
+
+def _sliced(scored: pl.DataFrame) -> pl.DataFrame:
+    later = scored.filter(pl.col("day") >= pl.col("trained_until").str.to_date())
+    means = [pl.col(name).mean().round(_SLICE_DIGITS) for name in ("predicted", "observed")]
+    parts = [
+        later.with_columns(slice=f"{name}=" + pl.col(name)).group_by("slice", "day").agg(pl.len().alias("n"), *means)
+        for name in ("origin", "carrier")
+    ]
+    return pl.concat(parts).sort("slice", "day")
 
 
 def _loss(scores: Floats, label: Floats) -> Floats:
@@ -90,4 +123,6 @@ def _loss(scores: Floats, label: Floats) -> Floats:
 
 
 if __name__ == "__main__":
-    pl.concat(_made(trained_until) for trained_until in ("2013-06-01", "2013-07-01")).write_csv(FILE)
+    flights_until = [_scored(trained_until) for trained_until in ("2013-06-01", "2013-07-01")]
+    pl.concat(map(_made, flights_until)).write_csv(FILE)
+    _sliced(flights_until[0]).write_csv(SLICES_FILE)

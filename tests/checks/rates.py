@@ -1,6 +1,6 @@
 """How often each check is wrong, and how soon it is right: `python -m tests.checks.rates` measures it, and prints the table.
 
-What is real comes from the flights of 2013 (`flights_days.csv`); it takes a minute.
+What is real comes from the flights of 2013 (`flights_days.csv`, `flights_slices.csv`); it takes some minutes.
 """
 
 import sys
@@ -17,7 +17,9 @@ from checks.paired_days import PART_OF_ALPHA
 from checks.sample_ratio import Assignment, sample_ratio_probability
 from checks.shift import evidence, usual_variance
 from tests.checks import flights_days
+from tests.checks.days import sliced_days
 from tests.checks.paired import Floats, blocks_of, wrong_gos
+from tests.checks.sliced import EVEN, MOVED, UNEVEN_SIZES, bootstrapped, days_until_off, years_off
 from tests.checks.test_drift import days_of_counts, seasonal_days, weeks_above
 from tests.checks.test_experiment import wrong_decisions
 from tests.checks.test_guardrails import stopped_without_harm
@@ -25,7 +27,7 @@ from tests.checks.test_paired_days import PAIRS, noise, power_of_one_look, real_
 
 RATE = 0.2
 MAY, JUNE = "2013-06-01", "2013-07-01"
-_BEGINS = 100
+_BEGINS, _YEARS = 100, 60
 Row = tuple[str, str, str]
 
 
@@ -57,6 +59,19 @@ def skill() -> Iterator[Row]:
             f"days until an error, median and 90 %, losing {shift:g} more than the base rate",
             _delay(years, usual, shift),
         )
+
+
+def slices() -> Iterator[Row]:
+    """Looked at often enough that no alarm is missed, years; looked at daily, a slice whose log odds move on the fortieth day."""
+    name = f"years with a false alarm of any of 14 slices, flights, trained until {MAY}, each slice right in each month"
+    yield "by slice", name, f"{years_off(bootstrapped(seed) for seed in range(_YEARS)):.0%}"
+    for what, sizes in (("5 slices of 60 to 300 rows a day", EVEN), ("13 slices of 5 to 300 rows a day", UNEVEN_SIZES)):
+        years = (sliced_days(365, seed, sizes) for seed in range(_YEARS))
+        yield "by slice", f"years with a false alarm of any of {what}, days that go together", f"{years_off(years):.0%}"
+        for shift in (0.5, 1.0, -1.0):
+            found = [days_until_off(sliced_days(120, seed, sizes, moved={MOVED: shift}, moved_from=40)) for seed in range(20)]
+            days = f"{np.median(found):.0f}, {np.quantile(found, 0.9):.0f}"
+            yield "by slice", f"days until an alarm, median and 90 %, log odds of 100 rows a day off by {shift:g}, {what}", days
 
 
 def drift() -> Iterator[Row]:
@@ -154,7 +169,7 @@ def main() -> None:
     """Print the table."""
     table = Table("check", "what", "measured", title="How often each check is wrong, and how soon it is right")
     markdown = []
-    for measure in (calibration, skill, drift, sample_ratio, guardrails, experiments):
+    for measure in (calibration, slices, skill, drift, sample_ratio, guardrails, experiments):
         for row in measure():
             table.add_row(*row)
             markdown.append("| " + " | ".join(row) + " |")

@@ -35,7 +35,7 @@ class Morning(NamedTuple):
 def update(champion: Champion) -> None:
     """Bring the windows up to date, as the asset does."""
     rate = champion.use_case.monitoring.drift_false_alarm_rate
-    update_windows(champion.home.lake, champion.use_case.input_schema, DAYS_BACK, rate)
+    update_windows(champion.home.lake, champion.use_case.input_schema, DAYS_BACK, rate, champion.use_case.slices)
 
 
 class Replay:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from lake.delta import Table
 from lake.delta_maintenance import compact
@@ -49,7 +50,8 @@ def test_labels_of_the_open_day_are_not_forgotten_until_its_figures_are_computed
     assert figure(home, "labelled", start=DAY - timedelta(days=1)) == 63
 
 
-def test_what_becomes_of_the_log_afterwards_changes_no_window(home: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("slices", [(), ("depot", "carrier")], ids=["whole", "by slice"])
+def test_what_becomes_of_the_log_afterwards_changes_no_window(home: Home, tmp_path: Path, slices: tuple[str, ...]) -> None:
     """Replayed into two lakes, of which one joins its files between the updates, the windows are the same bytes."""
     tables = []
     for name, joins in (("one", False), ("other", True)):
@@ -62,10 +64,11 @@ def test_what_becomes_of_the_log_afterwards_changes_no_window(home: Home, tmp_pa
             if joins:
                 for log in (PREDICTIONS, LABELS):
                     compact(Table(home.lake, USE_CASE, log), 2)
-            update(home)
+            update(home, slices=slices)
         tables.append(table(home).scan().collect())
 
     assert tables[0].height > 1_000
+    assert tables[0].filter(pl.col("slice").str.contains("=")).is_empty() == (not slices)
     one, other = (frame.write_ipc(None).getvalue() for frame in tables)
     assert one == other
 

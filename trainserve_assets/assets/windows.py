@@ -21,7 +21,7 @@ _DESCRIPTIONS = {
     "span_end_utc": "End of the span, exclusive",
     "arm": "The arm that answered; 'all arms' for spans of traffic, 'no arm' for requests that reached none",
     "metric": "What was computed",
-    "slice": "'all', or the feature that psi and psi_limit are about",
+    "slice": "'all', or what alone the figure is about: a feature, a class, a package, a value of a field as origin=EWR",
     "value": "The figure",
     "n": "Rows that it rests on",
     "labels_as_of_utc": "When the newest row or label that it rests on had arrived",
@@ -57,7 +57,8 @@ def windows_definitions(use_case: UseCase) -> dg.Definitions:
     def windows(config: WindowsConfig, lake: LakeResource) -> dg.MaterializeResult[None]:
         schema = read_input_schema(lake.store, use_case.name)
         table = lake.table(use_case.name, WINDOWS)
-        update = update_windows(lake.home.lake, schema, config.days_back, use_case.monitoring.drift_false_alarm_rate)
+        rate = use_case.monitoring.drift_false_alarm_rate
+        update = update_windows(lake.home.lake, schema, config.days_back, rate, use_case.slices)
         metadata: dict[str, Any] = {
             "new_figures": update.figures,
             "computed_days": len(update.days),

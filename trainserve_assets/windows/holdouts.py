@@ -3,6 +3,8 @@
 They are as good evidence as days of the log, and the first month of a sequential test that would else begin with nothing.
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from lake.delta import Table
@@ -15,14 +17,20 @@ from trainserve_assets.evidence.holdout import score
 from trainserve_assets.examples import example_key
 from trainserve_assets.logged import Usual, with_losses
 from trainserve_assets.windows.metrics import judged_figures, windows_of
+from trainserve_assets.windows.slices import holdout_prefix, slice_windows
 
-# Where an arm's name stands in windows of the log; the slice is the package.
+# Where an arm's name stands in windows of the log; the slice is the package, and a slice of its holdout stands behind it.
 HOLDOUT = "holdout"
 _SPLIT = SPLITS[1]
 
 
-def holdout_windows(store: DocumentStore, schema: InputSchema, package_digest: str, usual: Usual) -> pl.DataFrame | None:
-    """The figures of each day of its holdout, as known when that day ended; None where the lake cannot score it."""
+def holdout_windows(
+    store: DocumentStore, schema: InputSchema, package_digest: str, usual: Usual, slices: Sequence[str] = ()
+) -> pl.DataFrame | None:
+    """The figures of each day of its holdout, whole and by these fields, as known when that day ended.
+
+    None where the lake cannot score it.
+    """
     try:
         package = open_package(store, schema.use_case, package_digest)
         engine = package.load().engine
@@ -44,6 +52,9 @@ def holdout_windows(store: DocumentStore, schema: InputSchema, package_digest: s
         event_time_utc=time,
         received_at_utc=time,
         labelled_at_utc=time.dt.truncate("1d").dt.offset_by("1d"),
+        features=pl.struct(pl.col(name) for name in holdout.columns),
     )
     rows = with_losses(answered.lazy(), schema, {package_digest: usual}).collect()
-    return windows_of(rows, "event_time_utc", "1d", judged_figures(schema)).with_columns(slice=pl.lit(package_digest))
+    whole = windows_of(rows, "event_time_utc", "1d", judged_figures(schema)).with_columns(slice=pl.lit(package_digest))
+    named = pl.concat_str(pl.lit(holdout_prefix(package_digest)), "slice")
+    return pl.concat([whole, slice_windows(rows, schema, slices).with_columns(slice=named)])

@@ -1,6 +1,6 @@
 """What the checks judge: the newest windows, as the pure decisions take them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from trainserve_assets.logged import loss_name
 from trainserve_assets.windows.holdouts import HOLDOUT
 from trainserve_assets.windows.inputs import MEAN, NULLS, PSI, PSI_LIMIT, SCATTER, UNKNOWN
 from trainserve_assets.windows.metrics import CLASS_SHARE, OF_PACKAGE, OF_PARAMETERS, WHOLE, judged_names
+from trainserve_assets.windows.slices import holdout_prefix
 
 JUDGED_DAYS = 28
 ARM_DAYS = 7
@@ -72,22 +73,44 @@ def unchanged_since(figures: pl.DataFrame, arm: str, effects: Callable[[int], by
 
 def labelled_days(figures: pl.DataFrame, arm: str, schema: InputSchema, since: date, holdout_of: str | None) -> list[LabelledDay]:
     """The arm's matured days of event time from this one on; before them those of a package's holdout."""
-    day = pl.col("span_start_utc").dt.date()
-    mine = figures.filter(pl.col("arm") == arm, day >= since)
-    before = figures.filter(pl.col("arm") == HOLDOUT, pl.col("slice") == (holdout_of or ""), day < since)
-    return [*matured(_days(before, schema)), *matured(_days(mine, schema))]
+    of_log, of_holdout = _judged(figures, arm, since)
+    before = _days(of_holdout.filter(pl.col("slice") == (holdout_of or "")), schema)
+    mine = _days(of_log.filter(pl.col("slice") == WHOLE), schema)
+    return [day for found in (before, mine) for days in found.values() for day in matured(days)]
 
 
-def _days(figures: pl.DataFrame, schema: InputSchema) -> list[LabelledDay]:
-    fields = judged_names(schema)
-    mine = figures.filter(pl.col("metric").is_in([*fields])).sort("span_start_utc", "metric")
-    days = []
-    for (start,), of_day in mine.group_by("span_start_utc", maintain_order=True):
-        values = {fields[row["metric"]]: row["value"] for row in of_day.iter_rows(named=True)}
-        if len(values) == len(fields):
-            n = of_day.filter(pl.col("metric") == loss_name(schema))["n"].item()
-            days.append(LabelledDay(day=start.date(), n=n, **values))
-    return days
+def sliced_days(
+    figures: pl.DataFrame, arm: str, schema: InputSchema, since: date, holdout_of: str | None, fields: Sequence[str]
+) -> dict[str, list[LabelledDay]]:
+    """The same of each slice by these fields, by its name."""
+    of_log, of_holdout = _judged(figures, arm, since)
+    prefix = holdout_prefix(holdout_of or "")
+    before = of_holdout.filter(pl.col("slice").str.starts_with(prefix)).with_columns(pl.col("slice").str.strip_prefix(prefix))
+    found: dict[str, list[LabelledDay]] = {}
+    is_mine = pl.any_horizontal(pl.lit(value=False), *(pl.col("slice").str.starts_with(f"{name}=") for name in fields))
+    for part in (before, of_log):
+        for name, days in _days(part.filter(is_mine), schema).items():
+            found.setdefault(name, []).extend(matured(days))
+    return found
+
+
+def _judged(figures: pl.DataFrame, arm: str, since: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The arm's figures from this day on, and those of all holdouts before it."""
+    is_since = pl.col("span_start_utc").dt.date() >= since
+    return figures.filter(pl.col("arm") == arm, is_since), figures.filter(pl.col("arm") == HOLDOUT, ~is_since)
+
+
+def _days(figures: pl.DataFrame, schema: InputSchema) -> dict[str, list[LabelledDay]]:
+    """The days that have all figures, by slice."""
+    fields, keys = judged_names(schema), ["slice", "span_start_utc"]
+    judged = figures.filter(pl.col("metric").is_in([*fields]))
+    wide = judged.pivot("metric", on_columns=[*fields], index=keys, values="value")
+    n = figures.filter(pl.col("metric") == loss_name(schema)).select(*keys, "n")
+    days = wide.drop_nulls().join(n, on=keys).sort(keys).rename(fields)
+    found: dict[str, list[LabelledDay]] = {}
+    for row in days.select("slice", "n", *fields.values(), day=pl.col("span_start_utc").dt.date()).iter_rows(named=True):
+        found.setdefault(row.pop("slice"), []).append(LabelledDay(**row))
+    return found
 
 
 def feature_days(windows: pl.DataFrame, arm: str) -> list[FeatureDay]:

@@ -6,6 +6,7 @@ import polars as pl
 
 from trainserve_assets.pictures import image
 from trainserve_assets.windows.holdouts import HOLDOUT
+from trainserve_assets.windows.metrics import WHOLE
 
 _WIDTH, _HEIGHT = 520, 160
 _LINES = {"mean_labelled_score": "predicted", "label_rate": "observed"}
@@ -13,7 +14,7 @@ _LINES = {"mean_labelled_score": "predicted", "label_rate": "observed"}
 
 def windows_picture(windows: pl.DataFrame) -> str | None:
     """For each arm the predicted and observed mean of its labelled answers by day; None while there is no label."""
-    lines = windows.filter(pl.col("metric").is_in([*_LINES]), pl.col("arm") != HOLDOUT).select(
+    lines = windows.filter(pl.col("metric").is_in([*_LINES]), pl.col("arm") != HOLDOUT, pl.col("slice") == WHOLE).select(
         "arm", "value", day="span_start_utc", line=pl.col("metric").replace_strict(_LINES)
     )
     return None if lines.is_empty() else image(_chart(lines), "Predicted and observed by day, for each arm")

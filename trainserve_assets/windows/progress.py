@@ -28,7 +28,7 @@ class Progress(Document, frozen=True, kw_only=True):
 
     `days` has the rows that each day had when its figures were computed, `stale` the days that labels touched since, `labels`
     the highest number of each slot whose labels were seen. Figures were computed, and spans closed, until these event times;
-    `holdouts` are the packages whose holdout is there.
+    `holdouts` are the packages whose holdout is there, `slices` the fields by which figures were computed.
     """
 
     days: dict[str, int] = msgspec.field(default_factory=dict)
@@ -37,6 +37,7 @@ class Progress(Document, frozen=True, kw_only=True):
     figures_until_utc: datetime | None = None
     spans_until_utc: datetime | None = None
     holdouts: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
     format_version: int = 1
 
 

@@ -1,6 +1,6 @@
 """Bringing the table `windows` up to date: only what new predictions or labels touched is computed again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
 import msgspec
@@ -34,6 +34,7 @@ from trainserve_assets.windows.progress import (
     write_progress,
 )
 from trainserve_assets.windows.reference import Reference, References
+from trainserve_assets.windows.slices import slice_windows, sliced_fields
 from trainserve_assets.windows.spans import span_columns, span_start, span_windows
 from trainserve_assets.windows.table import append_windows
 
@@ -54,18 +55,20 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     without_reference: tuple[str, ...] = ()
 
 
-def update_windows(lake: str, schema: InputSchema, days_back: int, false_alarm_rate: float) -> Update:
+def update_windows(lake: str, schema: InputSchema, days_back: int, false_alarm_rate: float, slices: Sequence[str] = ()) -> Update:
     """Append the figures of all days, at most `days_back` before the newest, about which more is known than before.
 
     The newest day is still open: its spans are written as they close, its other figures once for each hour of event time.
-    It costs what the rows of these days cost, however many there were before. Raises NotFound before the first prediction.
+    What answers are judged by is also computed by each of the `slices`; where these are others than before, all days are computed
+    anew. Else it costs what the rows of these days cost, however many there were before. Raises NotFound before the first
+    prediction.
     """
-    return _Updating(lake, schema, days_back).run(false_alarm_rate)
+    return _Updating(lake, schema, days_back, sliced_fields(schema, slices)).run(false_alarm_rate)
 
 
 class _Updating:
-    def __init__(self, lake: str, schema: InputSchema, days_back: int) -> None:
-        self._lake, self._schema = lake, schema
+    def __init__(self, lake: str, schema: InputSchema, days_back: int, slices: tuple[str, ...]) -> None:
+        self._lake, self._schema, self._slices = lake, schema, slices
         self._predictions, labels, self._table = (Table(lake, schema.use_case, name) for name in (PREDICTIONS, LABELS, WINDOWS))
         logged = logged_days(self._predictions)
         if not logged:
@@ -74,7 +77,8 @@ class _Updating:
         self._logged = {day: rows for day, rows in logged.items() if day > self._open - timedelta(days=days_back)}
         self._until, _ = newest_event(self._predictions, self._open)
         self._store = DocumentStore(lake)
-        self._before = read_progress(self._store, schema.use_case) if self._table.exists() else Progress()
+        before = read_progress(self._store, schema.use_case) if self._table.exists() else Progress()
+        self._before = before if before.slices == slices else Progress()
         self._labels = labels
         self._references = References(self._store, schema)
         self._known: dict[str, Reference | None] = {}
@@ -124,6 +128,7 @@ class _Updating:
             day_windows(rows, self._schema),
             input_windows(rows, known, false_alarm_rate),
             class_windows(rows, self._schema),
+            slice_windows(rows, self._schema, self._slices),
             count_windows(rows, OF_PACKAGE, "package_digest"),
             count_windows(rows, OF_PARAMETERS, "parameters_version"),
             *self._holdouts_of(usual),
@@ -132,7 +137,9 @@ class _Updating:
     def _holdouts_of(self, usual: Mapping[str, Usual]) -> Iterator[pl.DataFrame]:
         """The holdout of each package that answered for the first time."""
         for digest, base in usual.items():
-            if digest not in self._holdouts and (windows := holdout_windows(self._store, self._schema, digest, base)) is not None:
+            if digest in self._holdouts:
+                continue
+            if (windows := holdout_windows(self._store, self._schema, digest, base, self._slices)) is not None:
                 self._holdouts.add(digest)
                 yield windows
 
@@ -169,5 +176,6 @@ class _Updating:
             figures_until_utc=self._until.replace(minute=0, second=0, microsecond=0),
             spans_until_utc=span_start(self._until),
             holdouts=tuple(sorted(self._holdouts)),
+            slices=self._slices,
         )
         write_progress(self._store, self._schema.use_case, progress)

@@ -1,0 +1,67 @@
+"""Years of slices: how often any is called off though it is right, and how soon one is that is not."""
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+
+import msgspec
+import numpy as np
+
+from checks.calibration import STANDING_DAYS
+from checks.days import LabelledDay
+from checks.slices import calibrated_in_every_slice
+from checks.verdict import Verdict
+from tests.checks import flights_days
+
+RATE = 0.2
+MOVED = "depot=harbour"
+EVEN = {"depot=north": 300, "depot=south": 200, MOVED: 100, "depot=airport": 60, "depot=hill": 60}
+UNEVEN_SIZES = {"depot=north": 300, MOVED: 100, **{f"depot={rows}": rows for rows in range(5, 60, 5)}}
+_BLOCK, _YEAR = 14, 365
+_NEW_YEAR = date(2014, 1, 1)
+
+Sliced = tuple[dict[str, list[LabelledDay]], list[LabelledDay]]
+
+
+def judged(sliced: Sliced, until: int | None = None, rows: int = 200) -> Verdict:
+    """As they were judged when so many days of all were known."""
+    slices, whole = sliced
+    known = whole[:until]
+    last = known[-1].day if known else date.min
+    return calibrated_in_every_slice(
+        {name: [day for day in days if day.day <= last] for name, days in slices.items()}, known, RATE, rows
+    )
+
+
+def off(verdict: Verdict) -> list[str]:
+    """The slices that are called so."""
+    return [name for name, part in verdict.parts.items() if not part.passed]
+
+
+def days_until_off(sliced: Sliced, begins: int = 40) -> int:
+    """Looking every day from this one on; the number of days there are, when none is."""
+    _, whole = sliced
+    return next((look - begins for look in range(begins + 1, len(whole) + 1) if off(judged(sliced, look))), len(whole))
+
+
+def years_off(years: Iterable[Sliced]) -> float:
+    """The share of years in which any slice is called off. An alarm stands for four weeks, so none is missed."""
+    looks = [*range(STANDING_DAYS, _YEAR, STANDING_DAYS - 1), _YEAR]
+    return float(np.mean([any(off(judged(year, look)) for look in looks) for year in years]))
+
+
+def bootstrapped(seed: int) -> Sliced:
+    """A year of real days on which each slice is right in each month: blocks of two weeks, all slices of a day together."""
+    slices, whole = flights_days.right_slices()
+    generator = np.random.default_rng(seed)
+    begins = generator.integers(0, len(whole) - _BLOCK, _YEAR // _BLOCK + 1)
+    drawn = [whole[begin + number].day for begin in begins for number in range(_BLOCK)][:_YEAR]
+    return {name: _drawn(days, drawn) for name, days in slices.items()}, _drawn(whole, drawn)
+
+
+def _drawn(days: list[LabelledDay], drawn: list[date]) -> list[LabelledDay]:
+    of_day = {day.day: day for day in days}
+    return [
+        msgspec.structs.replace(of_day[day], day=_NEW_YEAR + timedelta(days=number))
+        for number, day in enumerate(drawn)
+        if day in of_day
+    ]

@@ -1,0 +1,100 @@
+"""The claim that answers are calibrated in every slice, as Dagit shows it."""
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from lake.home import Home
+from tests.parcel_log import PER_DAY, answers, append_log, fortnight, labels_of, two_arms, write_history, write_releases
+from tests.parcel_training import Platform, failures, parcel_use_case
+from trainserve_assets.use_case import UseCase
+
+CLAIM = "calibrated_in_every_slice"
+HARBOUR = pl.col("depot") == "harbour"
+
+
+@pytest.fixture
+def use_case() -> UseCase:
+    return parcel_use_case(slices=("depot", "carrier"))
+
+
+@pytest.fixture
+def watched(home: Home, instance: dg.DagsterInstance, use_case: UseCase) -> Platform:
+    """A platform with history, two live releases, and no log yet."""
+    write_history(home.lake, days=60, per_day=PER_DAY)
+    write_releases(home)
+    return Platform(home, instance, use_case)
+
+
+def said(platform: Platform) -> dict[str, dg.AssetCheckEvaluation]:
+    result = platform.run(["windows"])
+    assert result.success, failures(result)
+    return {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+
+
+def parts(evaluation: dg.AssetCheckEvaluation) -> dict[str, bool]:
+    """Which slices pass."""
+    shown = evaluation.metadata["parts"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    return {str(one.data["about"]): bool(one.data["passed"]) for one in shown.records}
+
+
+def test_answers_that_are_wrong_in_one_slice_of_one_arm_are_one_error_that_names_it_and_its_parts(watched: Platform) -> None:
+    sent = fortnight()
+    wrong = pl.when(HARBOUR).then(pl.col("probability") * 0.3).otherwise("probability")
+    append_log(watched.home.lake, two_arms(sent, pl.col("probability"), scores=pl.concat_list(wrong)), labels_of(sent))
+
+    found = said(watched)[CLAIM]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.ERROR
+    assert (found.description or "").startswith("champion: depot=harbour: since 2013-07-0")
+    assert "more happens than is predicted: predicted over observed is 0.2" in (found.description or "")
+    assert found.metadata["remedy"].value == "recalibrate"
+    shown = parts(found)
+    assert {"carrier=bike", "carrier=null", "carrier=van", "depot=north", "depot=south"} == shown.keys() - {"depot=harbour"}
+    assert [name for name, passed in shown.items() if not passed] == ["depot=harbour"]
+
+
+def test_a_sound_log_passes_in_every_slice_also_in_one_without_a_value_and_a_new_one(watched: Platform) -> None:
+    new = pl.when(pl.col("parcel_id").str.ends_with("7")).then(pl.lit("drone")).otherwise("carrier")
+    sent = fortnight().with_columns(carrier=new)
+    append_log(watched.home.lake, answers(sent), labels_of(sent))
+
+    found = said(watched)[CLAIM]
+
+    assert found.passed
+    assert {"carrier=drone", "carrier=null", "depot=harbour"} < parts(found).keys()
+
+
+def test_answers_that_are_wrong_everywhere_are_an_error_of_the_whole_alone(watched: Platform) -> None:
+    sent = fortnight()
+    append_log(watched.home.lake, answers(sent, scores=pl.concat_list(pl.col("probability") * 0.6)), labels_of(sent))
+
+    found = said(watched)
+
+    assert not found["answers_are_calibrated"].passed
+    assert found["answers_are_calibrated"].severity == dg.AssetCheckSeverity.ERROR
+    assert found[CLAIM].passed
+
+
+def test_while_labels_are_missing_it_is_a_warning_for_want_of_evidence(watched: Platform) -> None:
+    append_log(watched.home.lake, answers(fortnight()))
+
+    found = said(watched)[CLAIM]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert "no slice has enough to judge" in (found.description or "")
+
+
+@pytest.mark.parametrize("use_case", [parcel_use_case(slices=())])
+def test_a_use_case_without_slices_passes_and_says_so(watched: Platform) -> None:
+    sent = fortnight()
+    append_log(watched.home.lake, answers(sent), labels_of(sent))
+
+    found = said(watched)[CLAIM]
+
+    assert found.passed
+    assert (found.description or "").startswith("the use case has no `slices`")
+    assert "parts" not in found.metadata
