@@ -61,7 +61,8 @@ def calibrated_in_every_slice(
     `slices` and `whole` are days of one package, in order. A slice is off when what happened in it is more, or less, than was
     predicted, and also more, or less, than in all other answers of these days: what all are off by is no matter of a slice, but
     of the whole. Both are asked of the detector of `answers_are_calibrated`, which the slices share: of all of them together
-    it raises so many false alarms in a year at most. The first four weeks say how much the days of a slice scatter.
+    it raises so many false alarms in a year at most. The first four weeks say how much the days of a slice scatter. What was
+    seen less than four weeks ago is provisional: a slice has few rows, and is told as an error when it still is off by then.
     """
     shares = are_shares(whole)
     beside = {name: _beside(days, whole, shares=shares) for name, days in slices.items()}
@@ -90,7 +91,8 @@ def calibrated_in_every_slice(
             f"{furthest}: {parts[furthest].reason}; {together}{unjudged}"
         )
         return Verdict(passed=True, reason=reason, observed=observed, limit=1.0, rows=rows, parts=parts)
-    worst, *others = sorted((name for name, one in found.items() if one), key=lambda name: -_rows_off(judged[name], found[name]))
+    failing = [name for name, one in found.items() if one]
+    worst, *others = sorted(failing, key=lambda name: (parts[name].provisional, -_rows_off(judged[name], found[name])))
     also = f"; also off, perhaps with the same rows: {_listed(others)}" if others else ""
     test = f"by a test that raises {alarms_in_a_year:g} false alarms a year at most {together}"
     return Verdict(
@@ -99,6 +101,7 @@ def calibrated_in_every_slice(
         observed=observed,
         limit=1.0,
         rows=parts[worst].rows,
+        provisional=parts[worst].provisional,
         remedy="recalibrate",
         parts=parts,
     )
@@ -181,7 +184,10 @@ def _part(one: _Beside, off: _Off | None, observed: float) -> Verdict:
         f"answers {others:.3f}, over {len(one.days) - off.since} days with {rows:,} labelled answers, "
         f"seen on {one.days[off.found].day}"
     )
-    return Verdict(passed=False, reason=reason, observed=observed, limit=1.0, rows=rows, remedy="recalibrate")
+    is_new = len(one.days) - off.found <= STANDING_DAYS
+    if is_new:
+        reason += f", an error once it has stood for {STANDING_DAYS} days"
+    return Verdict(passed=False, reason=reason, observed=observed, limit=1.0, rows=rows, provisional=is_new, remedy="recalibrate")
 
 
 def _of_both(off: Evidence, apart: Evidence) -> float:

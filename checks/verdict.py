@@ -13,8 +13,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a pure decision returns; a decorator reports it.
 
     `reason` is one plain sentence. `observed` and `limit` are None where there was nothing to observe, and then
-    `passed` is False: missing evidence is not good evidence. `remedy` is what to do; None where the check cannot tell. `parts`
-    are verdicts on what it is made of, by name: they are shown with it, and told by it alone.
+    `passed` is False: missing evidence is not good evidence. What fails and is `provisional` has not stood for long enough to be
+    more than a warning. `remedy` is what to do; None where the check cannot tell. `parts` are verdicts on what it is made of, by
+    name: they are shown with it, and told by it alone.
     """
 
     passed: bool
@@ -22,5 +23,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     observed: float | None = None
     limit: float | None = None
     rows: int = 0
+    provisional: bool = False
     remedy: Remedy | None = None
     parts: Mapping[str, "Verdict"] = {}

@@ -13,13 +13,13 @@ _DIGITS = 6  # enough for a plot, and few enough to be read
 def check_result(verdicts: Mapping[str, Verdict], severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
     """One result for several verdicts, by what each is about: it passes when all do, and shows the worst.
 
-    A failure for want of evidence is a warning: nothing is known to be wrong.
+    A failure for want of evidence is a warning: nothing is known to be wrong. So is one that has not stood for long.
     """
-    worst_of, worst = min(verdicts.items(), key=lambda one: (one[1].passed, one[1].observed is None))
-    evidence = worst.passed or worst.observed is not None
+    worst_of, worst = min(verdicts.items(), key=lambda one: (one[1].passed, one[1].observed is None, one[1].provisional))
+    is_sure = worst.passed or (worst.observed is not None and not worst.provisional)
     return dg.AssetCheckResult(
         passed=worst.passed,
-        severity=severity if evidence else dg.AssetCheckSeverity.WARN,
+        severity=severity if is_sure else dg.AssetCheckSeverity.WARN,
         description=worst.reason if len(verdicts) == 1 else f"{worst_of}: {worst.reason}",
         metadata={
             **_figures(worst),

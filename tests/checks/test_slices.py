@@ -47,6 +47,16 @@ def test_the_finding_says_which_slice_since_when_what_was_seen_over_how_many_row
     assert "0.2 false alarms a year at most over 5 slices together" in verdict.reason
 
 
+def test_a_finding_is_provisional_until_it_has_stood_for_four_weeks() -> None:
+    sliced = sliced_days(100, 3, SIZES, moved={"depot=south": 1.0}, moved_from=40)
+
+    looks = {look: judged(sliced, look) for look in range(41, 101)}
+    seen = min(look for look, verdict in looks.items() if not verdict.passed)
+
+    assert [look for look, verdict in looks.items() if verdict.provisional] == list(range(seen, seen + STANDING_DAYS))
+    assert not any(looks[look].passed for look in range(seen, 101))
+
+
 def test_sound_slices_raise_hardly_any_alarm_however_often_one_looks() -> None:
     assert years_off(sliced_days(365, seed, SIZES) for seed in range(12)) <= RATE
 

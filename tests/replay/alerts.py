@@ -5,7 +5,6 @@ from datetime import datetime
 
 import msgspec
 
-from checks.verdict import Verdict
 from trainserve_assets.assets.window_checks import CLAIMS
 from trainserve_assets.claims import traffic
 from trainserve_assets.claims.seen import ERROR, Seen
@@ -38,29 +37,26 @@ def look(seen: Seen, names: Iterable[str]) -> list[Finding]:
     """What fails now. A failure for want of evidence says that nothing can be said yet: it is none here."""
     found = []
     for name in names:
-        severity = "error" if CLAIMS[name].severity == ERROR else "warning"
-        found += [
-            Finding(check=name, about=about, severity=severity, reason=verdict.reason)
-            for about, verdict in CLAIMS[name].decide(seen).items()
-            if _fails(verdict)
-        ]
+        for about, verdict in CLAIMS[name].decide(seen).items():
+            if not verdict.passed and verdict.observed is not None:
+                severity = "error" if CLAIMS[name].severity == ERROR and not verdict.provisional else "warning"
+                found.append(Finding(check=name, about=about, severity=severity, reason=verdict.reason))
     return found
 
 
-def _fails(verdict: Verdict) -> bool:
-    return not verdict.passed and verdict.observed is not None
+_Cause = tuple[str, str, str]
 
 
 class Book:
-    """The alerts of a replay: open while their cause fails."""
+    """The alerts of a replay: open while their cause fails. A warning that becomes an error is two."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str], Alert] = {}
+        self._open: dict[_Cause, Alert] = {}
         self._ended: list[Alert] = []
 
     def note(self, now: datetime, names: Iterable[str], findings: Iterable[Finding]) -> None:
         """What a look at these checks found."""
-        failing: Mapping[tuple[str, str], Finding] = {(one.check, one.about): one for one in findings}
+        failing: Mapping[_Cause, Finding] = {(one.check, one.about, one.severity): one for one in findings}
         for cause in [cause for cause in self._open if cause[0] in {*names} and cause not in failing]:
             self._ended.append(self._open.pop(cause))
         for cause, one in failing.items():
