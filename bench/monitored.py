@@ -19,7 +19,7 @@ from trainserve_assets.assets.window_checks import CLAIMS
 from trainserve_assets.catalog import use_case
 from trainserve_assets.claims.seen import Seen
 from trainserve_assets.resources import LakeResource
-from trainserve_assets.windows.update import update_windows
+from trainserve_assets.windows.update import Update, update_windows
 
 DAYS_BACK = 92
 Result = TypeVar("Result")
@@ -43,12 +43,17 @@ def monitor(home: Home, now: datetime) -> Monitored:
     """One run, as the asset and its checks make it."""
     _imported()
     before = _most_memory_mb()
+    made, update_s = _timed(partial(update, home))
+    seen = Seen(LakeResource(root=str(home.root)), use_case(USE_CASE), now)
+    checks_s = {name: _timed(partial(claim.decide, seen))[1] for name, claim in CLAIMS.items()}
+    return Monitored(update_s=update_s, checks_s=checks_s, memory_mb=_most_memory_mb() - before, rows=made.rows)
+
+
+def update(home: Home) -> Update:
+    """Its first part alone, as the asset makes it: what is written."""
     late = use_case(USE_CASE)
     rate = late.monitoring.drift_false_alarm_rate
-    update, update_s = _timed(lambda: update_windows(home.lake, late.input_schema, DAYS_BACK, rate, late.slices))
-    seen = Seen(LakeResource(root=str(home.root)), late, now)
-    checks_s = {name: _timed(partial(claim.decide, seen))[1] for name, claim in CLAIMS.items()}
-    return Monitored(update_s=update_s, checks_s=checks_s, memory_mb=_most_memory_mb() - before, rows=update.rows)
+    return update_windows(home.lake, late.input_schema, DAYS_BACK, rate, late.slices)
 
 
 def _imported() -> None:

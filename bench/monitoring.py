@@ -1,8 +1,9 @@
 """What it costs to monitor a day of a million predictions, and whether the 300th day costs what the first did.
 
 A home has a day of predictions and labels that no windows were computed of; a process of its own updates the windows and asks all
-checks. Then days of fewer rows are logged and monitored one after the other; copies of the home as it was before the first and
-before the last of them are monitored in turn, round after round, so that a machine that is slow for a while is so for both.
+checks. Then days of fewer rows are logged one after the other, with their windows and the upkeep of tables: all that a day
+leaves behind. Copies of the home as it was before the first and before the last of them are monitored in turn, round after round,
+so that a machine that is slow for a while is so for both.
 """
 
 import shutil
@@ -18,9 +19,12 @@ import msgspec
 from bench.figures import Line, Report, report
 from bench.load import FULL_SECONDS
 from bench.logged_days import FIRST_DAY, Days
-from bench.monitored import Monitored, monitor
-from bench.released import release_flights
+from bench.monitored import Monitored, monitor, update
+from bench.released import USE_CASE, release_flights
+from lake.delta import Table
 from lake.home import Home
+from lake.log.maintenance import Upkeep, maintain
+from lake.tables import LABELS, PREDICTIONS, WINDOWS
 
 ROWS, QUICK_ROWS = 1_000_000, 50_000
 ROWS_OF_A_DAY = 5_000
@@ -64,8 +68,9 @@ def measure(folder: Path, rounds: int, seconds: float, say: Callable[[str], None
     days.log(1, ROWS_OF_A_DAY)
     shutil.copytree(home.root, folder / "first")
     for number in range(2, last + 1):
-        monitor(home, _end(number - 1))
+        update(home)
         days.log(number, ROWS_OF_A_DAY)
+        _keep_small(home, _end(number))
         if number % max(1, last // 10) == 0:
             say(f"{number} days")
     found: dict[str, list[Monitored]] = {"a large day": [], "the first day": [], f"day {last}": []}
@@ -78,6 +83,12 @@ def measure(folder: Path, rounds: int, seconds: float, say: Callable[[str], None
     lines = [_line(name, measured, first if name == f"day {last}" else None) for name, measured in found.items()]
     setup = f"days of {ROWS_OF_A_DAY:,} rows, {rounds} interleaved rounds, medians; windows updated, all checks asked"
     return report("monitoring", setup, lines, LIBRARIES)
+
+
+def _keep_small(home: Home, at: datetime) -> None:
+    """What is done to the tables every quarter of an hour."""
+    for name in (PREDICTIONS, LABELS, WINDOWS):
+        maintain(Table(home.lake, USE_CASE, name), Upkeep(), at, thorough=False)
 
 
 def _monitored(home: Path, copy: Path, day: int) -> Monitored:

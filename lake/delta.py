@@ -8,8 +8,9 @@ import os
 import random
 import time
 from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
@@ -39,6 +40,8 @@ _DISTINCT = (
 )
 # Of a commit that is tried again where others commit meanwhile.
 RETRIED = CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT)
+
+_Comparison = Literal["=", ">", ">="]
 
 
 class Table:
@@ -74,6 +77,26 @@ class Table:
     def scan(self, version: int | None = None) -> pl.LazyFrame:
         """Its rows, lazily, at the newest version or at the one named. Raises NotFound."""
         return pl.scan_delta(self.open(version))
+
+    def scan_partitions(self, column: str, comparison: _Comparison, value: date) -> pl.LazyFrame:
+        """The rows of those partitions of whose value this holds, lazily, in the order of `scan`. Raises NotFound.
+
+        No filter is left to be applied to rows, so that a slice of them is read as a slice; of filtered rows all are decoded.
+        """
+        handle = self.open()
+        schema = pl.Schema(handle.schema())
+        which: list[tuple[str, str, date]] = [(column, comparison, value)]
+        paths = handle.file_uris(file_pruning_predicate=which)
+        if not paths:
+            return schema.to_frame().lazy()
+        return pl.scan_parquet(
+            paths,
+            schema=schema,
+            hive_schema={name: schema[name] for name in handle.metadata().partition_columns},
+            missing_columns="insert",
+            cast_options=pl.ScanCastOptions(missing_struct_fields="insert"),
+            storage_options=self._options,
+        )
 
     def digest(self) -> str | None:
         """The digest of its rows that the newest `replace` recorded, or None when other rows came after it."""

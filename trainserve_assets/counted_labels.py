@@ -7,6 +7,7 @@ observation again changes nothing, and an old one that was held up on its way do
 import polars as pl
 
 _OBSERVED = pl.col("observed_at_utc")
+_ALONE = "alone"
 
 
 def counted(labels: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
@@ -16,11 +17,12 @@ def counted(labels: pl.LazyFrame, keys: list[str]) -> pl.LazyFrame:
     the others, and of those that do not say so, the one received last counts: since the first that said the same, with
     none that said otherwise after it.
     """
-    alone = pl.struct(keys).hash().is_unique()  # what is not alone by its hash is judged by its keys
+    # What is not alone by its hash is judged by its keys.
+    marked = labels.with_columns(pl.struct(keys).hash().is_unique().alias(_ALONE))
     return pl.concat(
         [
-            _known(labels.filter(alone), keys),  # nearly all: they need no sorting
-            _known(_last_said(labels.filter(~alone), keys), keys),
+            _known(marked.filter(_ALONE), keys),  # nearly all: they need no sorting
+            _known(_last_said(marked.filter(~pl.col(_ALONE)), keys), keys),
         ]
     )
 

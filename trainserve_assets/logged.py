@@ -15,6 +15,7 @@ from trainserve_assets.windows.progress import logged_days
 NO_ARM = "no arm"
 _SMALLEST = 1e-15
 _LABEL = ("label", "labelled_at_utc")
+_COUNTED = ("label", "observed_at_utc", "received_at_utc", "spool_id", "seq")
 _NAMED = ("request_id", "row", "entity_key_hash", "event_time_utc")
 
 # What a model that always answers the usual would say: one probability, one for each class, or one value.
@@ -31,7 +32,7 @@ def read_log(lake: str, schema: InputSchema, days_back: int | None = None) -> pl
 def read_day(lake: str, schema: InputSchema, day: date, columns: Collection[str | pl.Expr]) -> pl.DataFrame:
     """The labelled predictions of one day of event time, in the order of the log. Of the labels only those near are read."""
     order = ["spool_id", "seq", "arm"]
-    of_day = Table(lake, schema.use_case, PREDICTIONS).scan().filter(event_date=day)
+    of_day = Table(lake, schema.use_case, PREDICTIONS).scan_partitions("event_date", "=", day)
     labels = Table(lake, schema.use_case, LABELS)
     known = labels.scan() if labels.exists() else labels_schema(schema).to_frame().lazy()
     found = _labels_of(of_day, known)  # before all else is read: what is joined by needs as much memory
@@ -46,7 +47,8 @@ def _labels_of(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.DataFrame:
     near = [
         pl.col(name).is_between(pl.lit(rows[name].min()), pl.lit(rows[name].max())) for name in ("request_id", "event_time_utc")
     ]
-    found = labelled(rows.lazy(), labels.filter(pl.any_horizontal(near)), ordered=False).select("place", "arm", *_LABEL)
+    known = labels.filter(pl.any_horizontal(near)).select(*_NAMED, *_COUNTED).collect()  # once, where a join looks many times
+    found = labelled(rows.lazy(), known.lazy(), ordered=False).select("place", "arm", *_LABEL)
     return found.sort("place").drop("place").collect()  # these few columns alone: in order, a join costs twice as much
 
 
@@ -58,7 +60,17 @@ def read_predictions(lake: str, use_case: str, days_back: int | None = None) -> 
         raise NotFound("logged prediction of", use_case, "Send requests to the proxy, and let the shipper run.")
     if days_back is None:
         return table.scan()
-    return table.scan().filter(pl.col("event_date") > max(days) - timedelta(days=days_back))
+    return table.scan_partitions("event_date", ">", max(days) - timedelta(days=days_back))
+
+
+def stretch(rows: pl.LazyFrame, wanted: pl.Expr, last: int | None = None) -> pl.LazyFrame:
+    """The rows from the first to the last of which this holds, or of the last so many: with all between them.
+
+    To find them only what it looks at is read, and of all else the stretch, where no filter is in between.
+    """
+    found = rows.select(wanted.arg_true().alias("place")).collect().to_series()
+    places = found if last is None else found.tail(last)
+    return rows.head(0) if places.is_empty() else rows.slice(places[0], places[-1] - places[0] + 1)
 
 
 def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame, *, ordered: bool = True) -> pl.LazyFrame:

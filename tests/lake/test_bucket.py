@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -138,6 +139,14 @@ def test_a_table_is_kept_small_in_a_bucket_too(bucket: Bucket) -> None:
     clean_log(table)
     assert seqs(table) == list(range(1, 7))
     assert sum(name.endswith(".parquet") and "_delta_log" not in name for name in bucket.names()) == 1
+
+
+def test_some_partitions_are_read_from_a_bucket_too(bucket: Bucket) -> None:
+    table = Table(bucket.lake, USE_CASE, "predictions")
+    for number in (1, 2, 3):
+        table.append_once(rows(number, number).with_columns(event_date=date(2013, 7, number)), "spool", ["event_date"])
+
+    assert sorted(table.scan_partitions("event_date", ">", date(2013, 7, 1)).collect()["seq"]) == [2, 3]
 
 
 def test_documents_and_tables_stand_at_the_endpoint_of_s3_where_there_are_two(

@@ -3,14 +3,15 @@
 import os
 import threading
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import deltalake
 import polars as pl
 import pytest
 from deltalake.exceptions import CommitFailedError
+from polars.testing import assert_frame_equal
 
 import lake.delta
 import lake.delta_log
@@ -246,6 +247,44 @@ def test_a_table_is_partitioned_as_its_first_rows_asked(home: Home) -> None:
 
     assert (Path(home.lake) / USE_CASE / "log" / "event_date=2013-07-01").is_dir()
     assert seqs(home) == [1, 2, 3, 4]
+
+
+DAY = date(2013, 7, 2)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "value", "holds"),
+    [
+        ("=", DAY, pl.col("day") == DAY),
+        (">", DAY, pl.col("day") > DAY),
+        (">=", DAY, pl.col("day") >= DAY),
+        ("=", date(2014, 1, 1), pl.col("day") > date(2013, 12, 31)),
+    ],
+)
+def test_rows_of_some_partitions_are_in_the_order_of_all_rows(
+    home: Home, comparison: Literal["=", ">", ">="], value: date, holds: pl.Expr
+) -> None:
+    for number, days in enumerate((-1, 0, 0, 1, -1)):
+        rows = numbered(3 * number, 3 * number + 2, day=pl.lit(DAY + timedelta(days=days)), features=pl.struct(a="seq"))
+        if number > 1:  # its schema has grown
+            rows = rows.with_columns(late=pl.lit(1.5), features=pl.struct(a="seq", b="value"))
+        assert table(home).append_once(rows, "A", partition_by=["day"]) == 3
+
+    found = table(home).scan_partitions("day", comparison, value).collect()
+
+    assert_frame_equal(found, table(home).scan().filter(holds).collect())
+
+
+def test_a_slice_of_some_partitions_is_read_as_a_slice(home: Home) -> None:
+    table(home).append_once(numbered(1, 9, day=pl.lit(DAY)), "A", partition_by=["day"])
+
+    newest = table(home).scan_partitions("day", "=", DAY).tail(2)
+
+    assert newest.collect()["seq"].to_list() == [8, 9]
+    plan = newest.explain()
+    assert plan.startswith("Parquet SCAN"), plan
+    assert "SLICE" in plan
+    assert "SELECTION" not in plan
 
 
 def test_replacing_makes_the_table_hold_just_the_frame(home: Home) -> None:

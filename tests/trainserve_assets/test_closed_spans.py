@@ -63,6 +63,17 @@ def test_in_silence_the_clock_goes_on_and_what_came_before_still_counts(updated:
     assert NOON + timedelta(minutes=5) not in rows(closed)
 
 
+def test_rows_of_a_span_may_stand_anywhere_in_the_log(updated: Home) -> None:
+    sent = SENT.filter(pl.col("sent_at").is_between(NOON - timedelta(minutes=20), NOON + timedelta(minutes=10), closed="left"))
+    shuffled = pl.concat([sent[1::2], sent[::2].reverse()])
+    append_log(updated.lake, answers(shuffled, request_id=pl.format("again-{}", "parcel_id")), source="later")
+
+    closed = closed_spans(updated.lake, USE_CASE, NOON + timedelta(minutes=10, seconds=1))
+
+    assert [rows(closed)[NOON + timedelta(minutes=minutes)] for minutes in (-5, 0, 5)] == [5.0, 7.0, 5.0]
+    assert len(rows(closed)) == 12 * 12 + 2
+
+
 def test_after_midnight_the_last_span_of_the_day_before_is_there_too(updated: Home) -> None:
     log(updated, NOON + timedelta(minutes=2), MIDNIGHT + timedelta(days=1, minutes=5), "later")
 

@@ -9,7 +9,7 @@ from lake.errors import NotFound, VerificationError
 from lake.input_schema import InputSchema
 from lake.package import Package, open_package
 from trainserve_assets.evidence.holdout import score, spread_positions
-from trainserve_assets.logged import answered
+from trainserve_assets.logged import answered, stretch
 
 # Of each package on each arm, from the newest rows.
 _NEWEST_ROWS, _ROWS = 5_000, 200
@@ -21,9 +21,10 @@ def rescored(store: DocumentStore, schema: InputSchema, predictions: pl.LazyFram
     Of one whose bytes in the lake are not those of its digest no answer can be the package's.
     """
     columns = ["arm", "package_digest", "scores", "features"]
-    logged = predictions.filter(answered(), pl.col("scores").is_not_null(), pl.col("features").is_not_null()).select(columns)
+    has_scores = answered() & pl.col("scores").is_not_null()
+    logged = stretch(predictions, has_scores, _NEWEST_ROWS).filter(has_scores, pl.col("features").is_not_null())
     found = []
-    newest = logged.tail(_NEWEST_ROWS).collect()
+    newest = logged.select(columns).collect()
     for (arm, digest), rows in newest.group_by("arm", "package_digest", maintain_order=True):
         sample = rows[spread_positions(rows.height, _ROWS)]
         try:

@@ -11,10 +11,9 @@ import polars as pl
 
 from lake.delta import Table
 from lake.documents import DocumentStore
-from lake.filing import filing_time
 from lake.tables import PREDICTIONS, WINDOWS
 from trainserve_assets.windows.progress import logged_days, newest_event, read_progress
-from trainserve_assets.windows.spans import span_columns, span_start, span_windows
+from trainserve_assets.windows.spans import span_start, span_windows, spans_since
 from trainserve_assets.windows.table import newest_spans
 
 _OVER = timedelta(days=7)
@@ -38,8 +37,7 @@ def closed_spans(lake: str, use_case: str, now: datetime) -> Closed:
     since = read_progress(DocumentStore(lake), use_case).spans_until_utc or span_start(event)
     if since >= until:
         return Closed(written, until)
-    near = predictions.scan().filter(pl.col("event_date") >= since.date()).with_columns(event_time_utc=filing_time())
-    rows = near.filter(pl.col("event_time_utc") >= since).select(span_columns()).collect()
+    rows = spans_since(predictions.scan_partitions("event_date", ">=", since.date()), since)
     return Closed(pl.concat([written.filter(pl.col("span_start_utc") < since), span_windows(rows, until)]), until)
 
 

@@ -78,7 +78,7 @@ def _without_strays(logged: dict[date, int]) -> dict[date, int]:
 
 def newest_event(predictions: Table, day: date) -> tuple[datetime, datetime]:
     """The latest event time of the rows under this day, and when it arrived first."""
-    rows = predictions.scan().filter(event_date=day).select(event=filing_time(), arrived="received_at_utc")
+    rows = predictions.scan_partitions("event_date", "=", day).select(event=filing_time(), arrived="received_at_utc")
     newest = rows.filter(pl.col("event") == pl.col("event").max()).select(pl.col("event").first(), pl.col("arrived").min())
     event, arrived = newest.collect().row(0)
     return event, arrived

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from lake.filing import filing_time
 from lake.parameters.reserved import FALLBACK
-from trainserve_assets.logged import answered
+from trainserve_assets.logged import answered, stretch
 from trainserve_assets.windows.metrics import ALL_ARMS, LATENCIES, OUTCOMES, ROWS, Figure, windows_of
 
 SPAN = timedelta(minutes=5)
@@ -35,6 +36,12 @@ def span_columns() -> list[pl.Expr]:
         pl.coalesce(_hashed(pl.col("features")), _hashed(pl.col("raw"))).alias("input"),
         _hashed(key).alias("key"),
     ]
+
+
+def spans_since(predictions: pl.LazyFrame, since: datetime) -> pl.DataFrame:
+    """The same of all rows from this event time on. Of rows logged before them only the times are read."""
+    filed = stretch(predictions, filing_time() >= since).with_columns(event_time_utc=filing_time())
+    return filed.filter(pl.col("event_time_utc") >= since).select(span_columns()).collect()
 
 
 def span_windows(rows: pl.DataFrame, until: datetime) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """The table `windows`: how figures are added, and how the newest of each is read."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import polars as pl
@@ -11,6 +11,8 @@ from trainserve_assets.windows.metrics import ALL_ARMS, ROWS
 
 # Twelve weeks of history for traffic, and what is judged.
 READ_DAYS = 100
+# Whether spans are usual is judged by four weeks before the newest day.
+SPAN_DAYS = 30
 
 _WINDOW = ["span_start_utc", "span_end_utc", "arm", "metric", "slice"]
 _KNOWLEDGE = ["labels_as_of_utc", "n"]
@@ -26,12 +28,12 @@ def newest_windows(table: Table, days_back: int = READ_DAYS) -> pl.DataFrame:
 
     Of days from `days_back` before the newest event time on: days of arrival may be far from those of events.
     """
-    return _newest(table, pl.col("arm") != ALL_ARMS, days_back)
+    return _newest(table, pl.col("arm") != ALL_ARMS, [(pl.lit(value=True), days_back)])
 
 
-def newest_spans(table: Table, days_back: int = READ_DAYS) -> pl.DataFrame:
-    """The same of the spans of traffic."""
-    return _newest(table, pl.col("arm") == ALL_ARMS, days_back)
+def newest_spans(table: Table) -> pl.DataFrame:
+    """The same of the spans of traffic: how many rows they had as far back, their other figures for `SPAN_DAYS`."""
+    return _newest(table, pl.col("arm") == ALL_ARMS, [(pl.col("metric") == ROWS, READ_DAYS), (pl.lit(value=True), SPAN_DAYS)])
 
 
 def newest_figures(table: Table, metrics: Collection[str]) -> pl.DataFrame:
@@ -48,13 +50,16 @@ def figures_by_knowledge(table: Table, metrics: Collection[str], days_back: int)
     return recent.select(WINDOWS_SCHEMA.names()).sort(*_WINDOW, *_KNOWLEDGE).collect()
 
 
-def _newest(table: Table, which: pl.Expr, days_back: int | None) -> pl.DataFrame:
+def _newest(table: Table, which: pl.Expr, reach: Sequence[tuple[pl.Expr, int]] | None) -> pl.DataFrame:
+    """Of what holds one of `reach`, for so many days back from the newest event time; all, without it."""
     if not table.exists():
         return WINDOWS_SCHEMA.to_frame()
     windows = table.scan().filter(which)
-    if days_back is not None:
-        newest = windows.filter(pl.col("metric") == ROWS).select(pl.col("span_start_utc").max()).collect().item()
-        windows = windows.filter(pl.col("span_start_utc") > newest - timedelta(days=days_back)) if newest else windows.head(0)
+    if reach is not None:
+        start = pl.col("span_start_utc")
+        newest = windows.filter(pl.col("metric") == ROWS).select(start.max()).collect().item()
+        recent = [what & (start > newest - timedelta(days=days)) for what, days in reach] if newest else [pl.lit(value=False)]
+        windows = windows.filter(pl.any_horizontal(recent))
     return (
         windows.sort(*_WINDOW, *_KNOWLEDGE)
         .unique(_WINDOW, keep="last", maintain_order=True)

@@ -35,7 +35,7 @@ from trainserve_assets.windows.progress import (
 )
 from trainserve_assets.windows.reference import Reference, References
 from trainserve_assets.windows.slices import slice_windows, sliced_fields
-from trainserve_assets.windows.spans import span_columns, span_start, span_windows
+from trainserve_assets.windows.spans import span_columns, span_start, span_windows, spans_since
 from trainserve_assets.windows.table import append_windows
 
 _FIGURES = ("package_digest", "parameters_version", "scores", "answer", "features", "event_date")
@@ -151,9 +151,8 @@ class _Updating:
 
     def _spans_of_open_day(self) -> pl.DataFrame:
         """The rows of the open day since the newest span that is written; a row that comes later waits for its hour."""
-        rows = self._predictions.scan().filter(event_date=self._open).with_columns(event_time_utc=filing_time())
-        first = self._before.spans_until_utc or self._until
-        return rows.filter(pl.col("event_time_utc") >= first).select(span_columns()).collect()
+        of_day = self._predictions.scan_partitions("event_date", "=", self._open)
+        return spans_since(of_day, self._before.spans_until_utc or self._until)
 
     def _latencies(self, days: list[date]) -> pl.DataFrame:
         """The latencies of all answers that arrived on the days on which those under these days did."""
