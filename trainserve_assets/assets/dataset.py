@@ -113,7 +113,12 @@ def _result(
         passed=bool(verdicts) and not failed,
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join(failed) or f"{len(verdicts)} expectations hold over {verdicts[0].rows:,} rows",
-        metadata={"expectations": dg.MetadataValue.table(records), "rows": verdicts[0].rows, "page": page},
+        metadata={
+            "expectations": dg.MetadataValue.table(records),
+            "rows": verdicts[0].rows,
+            "page": page,
+            **({"remedy": remedy} if (remedy := next((one.asks for one in verdicts if not one.passed), None)) else {}),
+        },
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 import dagster as dg
 
 from checks.release_standard import Gate, decide
+from checks.verdict import Remedy
 from lake.evaluation import Evaluation, append_evaluation
 from lake.release.policy import Policy
 from lake.release.trust import Trust
@@ -96,7 +97,8 @@ def _gate_spec(key: dg.AssetKey, gate: Gate) -> dg.AssetCheckSpec:
 
 
 def _gate_results(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Iterator[dg.AssetCheckResult]:
-    """Each gate over all candidates: a warning when one but the baseline fails, since others may be released."""
+    """Each gate over all candidates: a warning when one but the baseline fails. It asks for nothing while one may be released."""
+    remedy: Remedy = "nothing" if _passing(use_case.release_standard, evaluations) else "retrain"
     baselines = {candidate.name for candidate in use_case.candidates if candidate.baseline}
     for gate in use_case.release_standard:
         verdicts = {one.candidate: decide(gate, one) for one in evaluations}
@@ -105,9 +107,10 @@ def _gate_results(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Itera
             {"candidate": name, "passes": "yes" if verdict.passed else "no", "why": reason_of(gate, verdict)}
             for name, verdict in verdicts.items()
         ]
+        passed = not set(failed) - baselines
         yield dg.AssetCheckResult(
             check_name=gate.name,
-            passed=not set(failed) - baselines,
+            passed=passed,
             severity=dg.AssetCheckSeverity.WARN,
             description="; ".join(
                 f"{row['candidate']} {'passes' if row['passes'] == 'yes' else 'FAILS'}: {row['why']}" for row in rows
@@ -116,6 +119,7 @@ def _gate_results(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Itera
                 "candidates": _table(rows),
                 "limit": gate.limit,
                 "rows": max(verdict.rows for verdict in verdicts.values()),
+                **({} if passed else {"remedy": remedy}),
             },
         )
 
@@ -126,13 +130,18 @@ def _standard_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
 
 
 def _standard_result(gates: Sequence[Gate], evaluations: Sequence[Evaluation]) -> dg.AssetCheckResult:
-    passing = [one.candidate for one in evaluations if meets_standard(gates, one)]
+    passing = _passing(gates, evaluations)
     return dg.AssetCheckResult(
         check_name=MEETS_STANDARD,
         passed=bool(passing),
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{', '.join(passing) or 'none'} of {len(evaluations)} candidates may be released",
+        metadata={} if passing else {"remedy": "retrain"},
     )
+
+
+def _passing(gates: Sequence[Gate], evaluations: Sequence[Evaluation]) -> list[str]:
+    return [one.candidate for one in evaluations if meets_standard(gates, one)]
 
 
 def _table(rows: Sequence[Row]) -> dg.TableMetadataValue:
