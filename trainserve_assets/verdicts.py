@@ -6,8 +6,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from checks.verdict import Verdict
-
-_DIGITS = 6  # enough for a plot, and few enough to be read
+from trainserve_assets.readable import readable
 
 
 def check_result(verdicts: Mapping[str, Verdict], severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
@@ -33,7 +32,7 @@ def check_result(verdicts: Mapping[str, Verdict], severity: dg.AssetCheckSeverit
 def _figures(verdict: Verdict) -> dict[str, float | int]:
     found = {"observed": verdict.observed, "limit": verdict.limit}
     finite = {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
-    return {**{name: float(f"{value:.{_DIGITS}g}") for name, value in finite.items()}, "rows": verdict.rows}
+    return {**{name: readable(value) for name, value in finite.items()}, "rows": verdict.rows}
 
 
 def _table(verdicts: Mapping[str, Verdict]) -> dg.TableMetadataValue:

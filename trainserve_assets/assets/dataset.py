@@ -14,6 +14,7 @@ from trainserve_assets.digests import content_digest
 from trainserve_assets.erasure.again import without_erased
 from trainserve_assets.examples import day_of, example_key, examples, read_source
 from trainserve_assets.pictures import label_picture
+from trainserve_assets.readable import readable
 from trainserve_assets.report.dagit import reports_address
 from trainserve_assets.report.expectations import Checked, write_expectations
 from trainserve_assets.resources import LakeResource
@@ -128,7 +129,7 @@ def _label_words(use_case: UseCase, rows: pl.DataFrame) -> dict[str, dg.Metadata
         return {}
     days = rows.group_by(day_of(use_case.input_schema).alias("day"), "split").agg(pl.col("label").mean()).sort("day")
     return {
-        "label_mean": dg.MetadataValue.float(float(rows.select(pl.col("label").mean()).item())),
+        "label_mean": dg.MetadataValue.float(readable(float(rows.select(pl.col("label").mean()).item()))),
         "label_by_day": dg.MetadataValue.md(label_picture(days)),
     }
 

@@ -14,6 +14,7 @@ from lake.tables import DATASET, EVALUATION
 from trainserve_assets.assets.candidate import candidate_key
 from trainserve_assets.evidence import Judged, judge
 from trainserve_assets.metrics import Sample
+from trainserve_assets.readable import readable
 from trainserve_assets.report import Exhibit, Row, meets_standard, reason_of, write_files
 from trainserve_assets.report.dagit import candidate_metadata, reports_address, run_metadata
 from trainserve_assets.resources import LakeResource
@@ -52,7 +53,7 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
             card = write_files(lake.store, one)
             append_evaluation(lake.home.lake, one.evaluation, now)
             metadata |= candidate_metadata(one, card, lake.home.lake, address)
-            metadata[f"latency_us_{one.evaluation.candidate}"] = dg.MetadataValue.float(latency_us)
+            metadata[f"latency_us_{one.evaluation.candidate}"] = dg.MetadataValue.float(readable(latency_us))
         evaluations = [one.evaluation for one in found]
         yield dg.MaterializeResult(
             metadata=metadata,
