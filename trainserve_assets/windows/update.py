@@ -55,19 +55,29 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     without_reference: tuple[str, ...] = ()
 
 
-def update_windows(lake: str, schema: InputSchema, days_back: int, false_alarm_rate: float, slices: Sequence[str] = ()) -> Update:
+def update_windows(
+    lake: str,
+    schema: InputSchema,
+    days_back: int,
+    false_alarm_rate: float,
+    slices: Sequence[str] = (),
+    references: References | None = None,
+) -> Update:
     """Append the figures of all days, at most `days_back` before the newest, about which more is known than before.
 
     The newest day is still open: its spans are written as they close, its other figures once for each hour of event time.
     What answers are judged by is also computed by each of the `slices`; where these are others than before, all days are computed
-    anew. Else it costs what the rows of these days cost, however many there were before. Raises NotFound before the first
-    prediction.
+    anew. Else it costs what the rows of these days cost, however many there were before. Who updates again may hand in the
+    `references` of the time before: they never change. Raises NotFound before the first prediction.
     """
-    return _Updating(lake, schema, days_back, sliced_fields(schema, slices)).run(false_alarm_rate)
+    updating = _Updating(
+        lake, schema, days_back, sliced_fields(schema, slices), references or References(DocumentStore(lake), schema)
+    )
+    return updating.run(false_alarm_rate)
 
 
 class _Updating:
-    def __init__(self, lake: str, schema: InputSchema, days_back: int, slices: tuple[str, ...]) -> None:
+    def __init__(self, lake: str, schema: InputSchema, days_back: int, slices: tuple[str, ...], references: References) -> None:
         self._lake, self._schema, self._slices = lake, schema, slices
         self._predictions, labels, self._table = (Table(lake, schema.use_case, name) for name in (PREDICTIONS, LABELS, WINDOWS))
         logged = logged_days(self._predictions)
@@ -80,7 +90,7 @@ class _Updating:
         before = read_progress(self._store, schema.use_case) if self._table.exists() else Progress()
         self._before = before if before.slices == slices else Progress()
         self._labels = labels
-        self._references = References(self._store, schema)
+        self._references = references
         self._known: dict[str, Reference | None] = {}
         self._holdouts = {*self._before.holdouts}
 
