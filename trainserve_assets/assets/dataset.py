@@ -46,8 +46,9 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
     )
     def dataset(lake: LakeResource) -> dg.MaterializeResult[None]:
         feedback = lake.table(use_case.name, FEEDBACK)
-        told = examples(use_case, read_source(use_case), feedback.scan() if feedback.exists() else None, lake.privacy)
-        rows = without_erased(lake, use_case, told)
+        with lake.naming_files(use_case.name, FEEDBACK):
+            told = examples(use_case, read_source(use_case), feedback.scan() if feedback.exists() else None, lake.privacy)
+            rows = without_erased(lake, use_case, told)
         _publish(lake, use_case, rows)
         digest = content_digest(rows)
         version = lake.table(use_case.name, DATASET).replace(rows, digest)
@@ -74,7 +75,8 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
     def dataset_checks(lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         table = lake.table(use_case.name, DATASET)
         schema = use_case.input_schema.kept(use_case.used)
-        judged = judge_examples(table.scan(), schema, example_key(schema))
+        with lake.naming_files(use_case.name, DATASET):
+            judged = judge_examples(table.scan(), schema, example_key(schema))
         page = _page(lake, use_case, table.version(), judged)
         for claim, verdicts in judged.items():
             yield _result(key, claim, verdicts, page)

@@ -10,7 +10,7 @@ from checks.verdict import Remedy
 from lake.evaluation import Evaluation, append_evaluation
 from lake.release.policy import Policy
 from lake.release.trust import Trust
-from lake.tables import DATASET, EVALUATION
+from lake.tables import DATASET, EVALUATION, LABELS, PREDICTIONS
 from trainserve_assets.assets.candidate import candidate_key
 from trainserve_assets.evidence import Judged, judge
 from trainserve_assets.metrics import Sample
@@ -45,7 +45,8 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
     )
     def evaluation(lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
         now = datetime.now(timezone.utc)
-        judged = judge(lake, use_case)
+        with lake.naming_files(use_case.name, DATASET, PREDICTIONS, LABELS):
+            judged = judge(lake, use_case)
         policy = Trust.read(lake.home).policy_at(now).policy
         found = _exhibits(use_case, judged, policy)
         metadata = {**run_metadata(found, lake.home.lake, address)}

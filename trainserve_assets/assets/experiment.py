@@ -70,8 +70,9 @@ def experiment_definitions(use_case: UseCase) -> dg.Definitions:
     def experiment(config: ExperimentConfig, lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
         logged = read_log(lake.home.lake, read_input_schema(lake.store, use_case.name), config.days_back)
         log = as_assigned(logged, lake.ledger(use_case.name).entries)
-        looks = {pair: look(lake, use_case, log, pair) for pair in pairs(log)}
-        known = {pair: known_until(asked_of(log, pair)) for pair in looks}
+        with lake.naming_files(use_case.name, PREDICTIONS, LABELS):
+            looks = {pair: look(lake, use_case, log, pair) for pair in pairs(log)}
+            known = {pair: known_until(asked_of(log, pair)) for pair in looks}
         rows = [experiment_row(pair, found, known[pair], _metric(use_case, pair)) for pair, found in looks.items()]
         table = lake.table(use_case.name, EXPERIMENT)
         added = table.append_new(pl.concat(rows), ["champion_digest", "challenger_digest", "decided_at_utc"]) if rows else 0
