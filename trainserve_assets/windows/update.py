@@ -113,8 +113,8 @@ class _Updating:
             parts += self._figures(of_day, false_alarm_rate)
             if day in grown:
                 parts.append(span_windows(of_day, self._until))
-        if self._open in touched and self._open not in days:
-            since = self._spans_of_open_day()
+        for day in self._only_spans(touched, days, grown):
+            since = self._spans_of(day)
             rows += since.height
             parts.append(span_windows(since, self._until))
         if computed := [day for day in days if day in grown]:
@@ -159,9 +159,20 @@ class _Updating:
                 self._known[digest] = self._references.of(digest)
         return {digest: found for digest in packages if (found := self._known[digest]) is not None}
 
-    def _spans_of_open_day(self) -> pl.DataFrame:
-        """The rows of the open day since the newest span that is written; a row that comes later waits for its hour."""
-        rows = self._predictions.scan().filter(event_date=self._open).with_columns(event_time_utc=filing_time())
+    def _only_spans(self, touched: list[date], days: list[date], grown: list[date]) -> Iterator[date]:
+        """Days of which nothing but spans is written: the open one within its hour, and the one that was open until now.
+
+        The last span of that one closed with the first row of another day, and needs no row of its own.
+        """
+        if self._open in touched and self._open not in days:
+            yield self._open
+        was_open = None if self._before.spans_until_utc is None else self._before.spans_until_utc.date()
+        if was_open in self._logged and was_open not in grown and was_open != self._open:
+            yield was_open
+
+    def _spans_of(self, day: date) -> pl.DataFrame:
+        """The rows of such a day since the newest span that is written; of the open day one that comes later waits its hour."""
+        rows = self._predictions.scan().filter(event_date=day).with_columns(event_time_utc=filing_time())
         first = self._before.spans_until_utc or self._until
         return rows.filter(pl.col("event_time_utc") >= first).select(span_columns()).collect()
 
