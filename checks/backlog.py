@@ -23,7 +23,15 @@ def log_arrives_in_time(slots: Sequence[Waiting], limit_s: float = LIMIT_S) -> V
         )
     else:
         reason = f"{rows:,} records wait in the spools, the oldest for {worst.lag_s:,.1f} s."
-    return Verdict(passed=worst.lag_s <= limit_s, reason=reason, observed=worst.lag_s, limit=limit_s, rows=rows)
+    late = worst.lag_s > limit_s
+    return Verdict(
+        passed=not late,
+        reason=reason,
+        observed=worst.lag_s,
+        limit=limit_s,
+        rows=rows,
+        remedy="fix the source" if late else None,
+    )
 
 
 def log_is_readable(aside: SetAside) -> Verdict:
@@ -33,4 +41,11 @@ def log_is_readable(aside: SetAside) -> Verdict:
         if aside.files
         else "Every record could be read."
     )
-    return Verdict(passed=not aside.files, reason=reason, observed=float(aside.bytes), limit=0.0, rows=aside.files)
+    return Verdict(
+        passed=not aside.files,
+        reason=reason,
+        observed=float(aside.bytes),
+        limit=0.0,
+        rows=aside.files,
+        remedy="fix the source" if aside.files else None,
+    )

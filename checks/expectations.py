@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from checks.verdict import Verdict
+from checks.verdict import Remedy, Verdict
 from lake.errors import SettingError
 
 
@@ -73,7 +73,8 @@ def expect(measurements: Mapping[str, float | None], expected: Sequence[Expected
 
 def _verdict(expected: Expected, observed: float | None, rows: int, *, passed: bool) -> Verdict:
     limit = expected.maximum if expected.minimum is None else expected.minimum
-    return Verdict(passed=passed, reason=expected.reason(observed), observed=observed, limit=limit, rows=rows)
+    remedy: Remedy | None = None if passed else "fix the source"
+    return Verdict(passed=passed, reason=expected.reason(observed), observed=observed, limit=limit, rows=rows, remedy=remedy)
 
 
 def _context() -> Any:

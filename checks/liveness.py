@@ -97,7 +97,8 @@ def predictors_serve_what_was_released(served: Sequence[Served], entries: Sequen
     For a minute after an event of the ledger a predictor may still be loading, and passes.
     """
     if not served:
-        return Verdict(passed=False, reason="no predictor is known: name them in TRAINSERVE_PREDICTORS", limit=0.0)
+        reason = "no predictor is known: name them in TRAINSERVE_PREDICTORS"
+        return Verdict(passed=False, reason=reason, limit=0.0, remedy="fix the source")
     live = fold(entries)
     wrong = [*_disagreements(served, live)]
     reason = f"{len(wrong)} disagreements between {len(served)} predictors and {len(live.releases)} live releases"
@@ -107,7 +108,15 @@ def predictors_serve_what_was_released(served: Sequence[Served], entries: Sequen
     loading = bool(wrong) and age < CHANGEOVER
     if loading:
         reason += f"; the ledger changed {age.total_seconds():.0f} s ago, so they may still be loading"
-    return Verdict(passed=loading or not wrong, reason=reason, observed=float(len(wrong)), limit=0.0, rows=len(served))
+    passed = loading or not wrong
+    return Verdict(
+        passed=passed,
+        reason=reason,
+        observed=float(len(wrong)),
+        limit=0.0,
+        rows=len(served),
+        remedy=None if passed else "fix the source",
+    )
 
 
 def _disagreements(served: Sequence[Served], live: Live) -> Iterable[str]:

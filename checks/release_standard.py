@@ -7,7 +7,7 @@ reads none of Dagster's events, which anyone who reaches the webserver can forge
 from collections.abc import Sequence
 from typing import Literal
 
-from checks.verdict import Verdict
+from checks.verdict import Remedy, Verdict
 from lake.documents import StrictDocument, canonical, sha256
 from lake.evaluation import Difference, Estimate, Evaluation
 
@@ -47,7 +47,8 @@ def decide(gate: Gate, evaluation: Evaluation) -> Verdict:
     worst = "low" if gate.must_be == "at least" else "high"
     observed = None if figure is None else figure.value if gate.bound == "point" else getattr(figure, worst)
     if figure is None or observed is None:
-        return Verdict(passed=False, reason=f"{gate.name}: {_missing(gate, found=figure is not None)}", limit=gate.limit)
+        reason = f"{gate.name}: {_missing(gate, found=figure is not None)}"
+        return Verdict(passed=False, reason=reason, limit=gate.limit, remedy="retrain")
     passed = observed >= gate.limit if gate.must_be == "at least" else observed <= gate.limit
     what = gate.metric if gate.against == "limit" else f"{gate.metric} against the {gate.against}"
     at_worst = " at worst" if gate.bound == "interval" else ""
@@ -56,7 +57,8 @@ def decide(gate: Gate, evaluation: Evaluation) -> Verdict:
         f"{gate.name}: {what}{_where(gate)} is {observed:.4g}{at_worst}, "
         f"must be {gate.must_be} {gate.limit:.4g}, over {figure.n:,} {counted}"
     )
-    return Verdict(passed=passed, reason=reason, observed=observed, limit=gate.limit, rows=figure.n)
+    remedy: Remedy | None = None if passed else "retrain"
+    return Verdict(passed=passed, reason=reason, observed=observed, limit=gate.limit, rows=figure.n, remedy=remedy)
 
 
 def _figure(gate: Gate, evaluation: Evaluation) -> Estimate | Difference | None:

@@ -14,8 +14,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     `reason` is one plain sentence. `observed` and `limit` are None where there was nothing to observe, and then
     `passed` is False: missing evidence is not good evidence. What fails and is `provisional` has not stood for long enough to be
-    more than a warning. `remedy` is what to do; None where the check cannot tell. `parts` are verdicts on what it is made of, by
-    name: they are shown with it, and told by it alone.
+    more than a warning. `remedy` is what a failure asks for, which each names that saw something; for want of evidence it is
+    nothing, unless it says otherwise. `parts` are verdicts on what it is made of, by name: they are shown with it, and told by it
+    alone.
     """
 
     passed: bool
@@ -26,3 +27,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     provisional: bool = False
     remedy: Remedy | None = None
     parts: Mapping[str, "Verdict"] = {}
+
+    @property
+    def asks(self) -> Remedy | None:
+        """What it asks of people; None where it passed."""
+        if self.passed:
+            return None
+        return "nothing" if self.remedy is None and self.observed is None else self.remedy

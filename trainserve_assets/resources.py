@@ -1,5 +1,6 @@
 """Resources: the lake that the assets read and write."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +11,7 @@ from lake.delta import Table
 from lake.documents import DocumentStore
 from lake.home import Home
 from lake.log.privacy import Privacy
+from lake.log.unreadable import naming_files
 from lake.release.ledger import Ledger
 from lake.release.trust import Trust
 
@@ -42,6 +44,10 @@ class LakeResource(dg.ConfigurableResource[None]):
     def table(self, use_case: str, name: str) -> Table:
         """One Delta table of a use case."""
         return Table(self.home.lake, use_case, name)
+
+    def naming_files(self, use_case: str, *names: str) -> AbstractContextManager[None]:
+        """Around what reads these tables of a use case: a data file that cannot be read is named, and what to do about it."""
+        return naming_files(self.home.lake, *(self.table(use_case, name) for name in names))
 
     def ledger(self, use_case: str) -> Ledger:
         """The verified ledger of a use case, read to its end. Before the first release it is empty."""

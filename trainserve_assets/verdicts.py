@@ -6,8 +6,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from checks.verdict import Verdict
-
-_DIGITS = 6  # enough for a plot, and few enough to be read
+from trainserve_assets.readable import readable
 
 
 def check_result(verdicts: Mapping[str, Verdict], severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
@@ -23,7 +22,7 @@ def check_result(verdicts: Mapping[str, Verdict], severity: dg.AssetCheckSeverit
         description=worst.reason if len(verdicts) == 1 else f"{worst_of}: {worst.reason}",
         metadata={
             **_figures(worst),
-            **({"remedy": worst.remedy} if worst.remedy else {}),
+            **({"remedy": worst.asks} if worst.asks else {}),
             **({"each": _table(verdicts)} if len(verdicts) > 1 else {}),
             **({"parts": _table(worst.parts)} if worst.parts else {}),
         },
@@ -33,14 +32,24 @@ def check_result(verdicts: Mapping[str, Verdict], severity: dg.AssetCheckSeverit
 def _figures(verdict: Verdict) -> dict[str, float | int]:
     found = {"observed": verdict.observed, "limit": verdict.limit}
     finite = {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
-    return {**{name: float(f"{value:.{_DIGITS}g}") for name, value in finite.items()}, "rows": verdict.rows}
+    return {**{name: readable(value) for name, value in finite.items()}, "rows": verdict.rows}
 
 
 def _table(verdicts: Mapping[str, Verdict]) -> dg.TableMetadataValue:
     unknown: dict[str, float | None] = {"observed": None, "limit": None}
     records = [
-        dg.TableRecord({"about": about, "passed": verdict.passed, "reason": verdict.reason, **unknown, **_figures(verdict)})
+        dg.TableRecord(
+            {
+                "about": about,
+                "passed": verdict.passed,
+                "reason": verdict.reason,
+                "remedy": verdict.asks or "",
+                **unknown,
+                **_figures(verdict),
+            }
+        )
         for about, verdict in verdicts.items()
     ]
-    columns = {"about": "string", "passed": "bool", "observed": "float", "limit": "float", "rows": "int", "reason": "string"}
+    columns = {"about": "string", "passed": "bool", "observed": "float", "limit": "float", "rows": "int"}
+    columns |= {"reason": "string", "remedy": "string"}
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()]))

@@ -23,6 +23,7 @@ from lake.log.merkle import leaf_of
 from lake.log.receipts import Proof, proof_of
 from lake.log.record_rows import encoded_rows
 from lake.log.records import PredictionRecord, decode_record
+from lake.log.unreadable import naming_files
 from lake.parameters import find_parameters
 from lake.release.decision import Decision
 from lake.release.ledger import Ledger
@@ -84,17 +85,19 @@ class Papers:
 def gather(home: Home, request_id: str, use_cases: Sequence[str] = ()) -> Evidence:
     """All that the lake has about a request.
 
-    Raises NotFound when no row has this id, VerificationError when a row is not as it was logged.
+    Raises NotFound when no row has this id, VerificationError when a row is not as it was logged, or its file cannot be read.
     """
     store = DocumentStore(home.lake, make=False)
     searched = use_cases or store.folders()
     for use_case in searched:
-        rows = _rows(home.lake, use_case, request_id)
+        with naming_files(home.lake, Table(home.lake, use_case, PREDICTIONS)):
+            rows = _rows(home.lake, use_case, request_id)
         if not rows.is_empty():
             break
     else:
         raise NotFound("logged request", request_id, _why_not(home.lake, searched, request_id))
-    proofs = tuple(_proofs(home.lake, use_case, rows))
+    with naming_files(home.lake, Table(home.lake, LOG, COMMITS)):
+        proofs = tuple(_proofs(home.lake, use_case, rows))
     bare = Evidence(use_case=use_case, request_id=request_id, proofs=proofs, documents={})
     documents: dict[str, bytes] = {}
     for record in bare.records():

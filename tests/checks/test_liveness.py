@@ -119,7 +119,7 @@ def test_a_predictor_that_serves_anything_else_is_an_alarm_that_names_it(
     )
 
     assert not verdict.passed
-    assert verdict.observed == 1
+    assert (verdict.observed, verdict.remedy) == (1, "fix the source")
     assert words in verdict.reason
 
 

@@ -23,8 +23,9 @@ from lake.log.log_key import read_trusted_log
 from lake.log.shipper import Shipper
 from lake.parameters import publish_parameters
 from lake.release.trust import Trust
-from lake.tables import PREDICTIONS
+from lake.tables import COMMITS, LOG, PREDICTIONS
 from serving.app import create_app
+from tests.damage import DAMAGES, Damage, damaged
 from tests.proxied import parameters, proxied
 from tests.scenario import USE_CASE, parcel, records_body
 from tests.served import PREDICT, Approver, listening, toy, varied
@@ -202,3 +203,24 @@ def test_a_request_that_nobody_made_is_not_found(answered: Answered, monkeypatch
     at(answered.home, monkeypatch)
     with pytest.raises(SettingError, match="either the id of a request, or --check and a file"):
         prove()
+
+
+@pytest.mark.parametrize(("use_case", "name"), [(USE_CASE, PREDICTIONS), (LOG, COMMITS)])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_of_the_log_is_named_with_what_to_do(
+    answered: Answered, tmp_path: Path, use_case: str, name: str, damage: Damage
+) -> None:
+    shutil.copytree(answered.home.root, tmp_path / "copy")
+    home = Home.at(tmp_path / "copy")
+    table = Table(home.lake, use_case, name)
+    file = damaged(table, damage)
+
+    with pytest.raises(VerificationError) as raised:
+        gather(home, answered.one)
+
+    said = str(raised.value)
+    assert said.startswith(
+        f"{use_case}/{name}, version {table.version()}, does not verify: found the data file {file.name}, which"
+    )
+    assert said.endswith(f"expected the bytes that were written. Put back {file} from a copy")
+    assert "\n" not in said

@@ -26,6 +26,7 @@ from trainserve_assets.examples import examples, read_source
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.training import train_candidate
 from trainserve_assets.use_case import Split, UseCase
+from trainserve_assets.windows.reference import References
 
 FLIGHTS, CHAMPION = "flight_delay", "champion"
 _TRAIN_FROM, _HISTORY_UNTIL = "2013-01-01", "2013-07-01"
@@ -58,6 +59,11 @@ class Champion:
     def engine(self) -> Engine:
         """What answers."""
         return self.package.load().engine
+
+    @cached_property
+    def references(self) -> References:
+        """What its packages were trained on: the same at each update."""
+        return References(self.lake.store, self.use_case.input_schema)
 
     @cached_property
     def redactor(self) -> Redactor:

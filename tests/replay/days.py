@@ -35,14 +35,18 @@ class Morning(NamedTuple):
 def update(champion: Champion) -> None:
     """Bring the windows up to date, as the asset does."""
     rate = champion.use_case.monitoring.drift_false_alarm_rate
-    update_windows(champion.home.lake, champion.use_case.input_schema, DAYS_BACK, rate, champion.use_case.slices)
+    schema, slices = champion.use_case.input_schema, champion.use_case.slices
+    update_windows(champion.home.lake, schema, DAYS_BACK, rate, slices, champion.references)
 
 
 class Replay:
-    """The days of one champion; `every` so often what is not about traffic is looked at."""
+    """The days of one champion; `every` so often the windows are updated, and what is not about traffic is looked at.
 
-    def __init__(self, champion: Champion, first: date, until: date, every: timedelta = A_DAY) -> None:
-        self.champion, self._first, self._until, self._every = champion, first, until, every
+    What was answered between two updates is shipped in so many `commits`.
+    """
+
+    def __init__(self, champion: Champion, first: date, until: date, every: timedelta = A_DAY, commits: int = 1) -> None:
+        self.champion, self._first, self._until, self._every, self._commits = champion, first, until, every, commits
         self._log = Log(champion)
         self._answers = self._log.answers(requests(champion, first, until))
         self._looked_at = midnight(first)
@@ -54,20 +58,22 @@ class Replay:
         copies: Path,
         mornings: Collection[date] = (),
         names: Collection[str] = (*DAILY, *TRAFFIC),
-        say: Callable[[datetime], None] = lambda _: None,
+        then: Callable[[datetime], None] = lambda _: None,
     ) -> None:
-        """Live through all days; keep copies of the home as it was on these mornings."""
+        """Live through all days; keep copies of the home as it was on these mornings. `then` is called after each update."""
         waiting, end, labelled = self._answers, midnight(self._first), midnight(self._first)
         while end < midnight(self._until):
             if end in {midnight(day) for day in mornings}:
                 self._copy(copies, end.date())
-            end += self._every
-            waiting = self._log.ship(waiting, end + SHIPPED_AFTER)
+            lived, end = end, min(end + self._every, midnight(self._until))
+            for commit in range(1, self._commits + 1):
+                waiting = self._log.ship(waiting, lived + (end - lived) * commit / self._commits + SHIPPED_AFTER)
             self._log.ship_labels(self._answers, labelled, end)
             labelled = end
             update(self.champion)
-            self._look(end, names)
-            say(end)
+            if names:
+                self._look(end, names)
+            then(end)
 
     def _look(self, end: datetime, names: Collection[str]) -> None:
         daily, traffic = ([name for name in names if (name in TRAFFIC) is about] for about in (False, True))

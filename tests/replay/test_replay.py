@@ -1,5 +1,6 @@
 """A replay lives through days as they were: the same windows each time, alerts that begin and end, and faults that are found."""
 
+import shutil
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -7,23 +8,37 @@ import polars as pl
 import pytest
 
 from lake.delta import Table
-from lake.tables import WINDOWS
+from lake.delta_maintenance import compact
+from lake.tables import LABELS, PREDICTIONS, WINDOWS
 from tests.replay.__main__ import BEGIN, END, write_page
 from tests.replay.alerts import Alert, Book, Finding
 from tests.replay.champion import FLIGHTS, Champion, release_champion
-from tests.replay.days import Replay
+from tests.replay.days import A_DAY, Replay
 from tests.replay.faults import Fault, Found, Search, column, doubling, outage
 from tests.replay.report import Replayed, Report, markdown, shown
+from trainserve_assets.windows.table import newest_figures
 
-NEW_YEAR, JULY = date(2013, 1, 1), date(2013, 7, 1)
+NEW_YEAR, JULY, NEXT_YEAR = date(2013, 1, 1), date(2013, 7, 1), date(2014, 1, 1)
+A_WEEK = 7 * A_DAY
 MAY, JUNE = date(2013, 6, 1), date(2013, 6, 30)
 MIDNIGHT = datetime(2013, 7, 1, tzinfo=timezone.utc)
 
 
-def windows(champion: Champion) -> bytes:
-    """The whole table, in the order in which it was written, as bytes."""
+def windows(champion: Champion) -> pl.DataFrame:
+    """The whole table, sorted: in which files its rows stand is no part of it."""
     table = Table(champion.home.lake, FLIGHTS, WINDOWS).scan().collect()
-    return table.sort(table.columns).write_ipc(None).getvalue()
+    return table.sort(table.columns)
+
+
+def newest(champion: Champion) -> pl.DataFrame:
+    """Of each figure of a year what is known at its end."""
+    metrics = windows(champion)["metric"].unique().to_list()
+    return newest_figures(Table(champion.home.lake, FLIGHTS, WINDOWS), metrics)
+
+
+def as_bytes(frame: pl.DataFrame) -> bytes:
+    """Its rows on end, and so its strings: how they lay in memory is no part of them."""
+    return frame.rechunk().write_ipc(None, compat_level=pl.CompatLevel.oldest()).getvalue()
 
 
 def lived(root: Path, first: date, until: date, trained_until: date = MAY) -> Replay:
@@ -32,13 +47,36 @@ def lived(root: Path, first: date, until: date, trained_until: date = MAY) -> Re
     return replay
 
 
+def join_files(champion: Champion) -> None:
+    for name in (PREDICTIONS, LABELS, WINDOWS):
+        assert compact(Table(champion.home.lake, FLIGHTS, name), 2) > 0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 def test_the_whole_year_replayed_twice_gives_the_same_windows_byte_for_byte(tmp_path: Path) -> None:
-    once, twice = (lived(tmp_path / name, NEW_YEAR, date(2014, 1, 1)) for name in ("once", "twice"))
+    released = release_champion(tmp_path / "released", MAY, NEW_YEAR)
+    once, twice, weekly = (released.moved(shutil.copytree(tmp_path / "released", tmp_path / name)) for name in ("1", "2", "3"))
 
-    assert len(windows(once.champion)) > 50_000_000
-    assert windows(once.champion) == windows(twice.champion)
+    def joined_each_month(now: datetime) -> None:
+        if now.day <= 2:
+            join_files(once)
+
+    def joined_each_week_and_at_a_loss_each_quarter(now: datetime) -> None:
+        if now.weekday() <= 1:
+            join_files(twice)
+        if now.day <= 2 and now.month in (4, 7, 10):
+            (Path(twice.home.lake) / FLIGHTS / "windows_progress.json").unlink()
+
+    for champion, commits, then in ((once, 1, joined_each_month), (twice, 2, joined_each_week_and_at_a_loss_each_quarter)):
+        Replay(champion, NEW_YEAR, NEXT_YEAR, every=2 * A_DAY, commits=commits).run(tmp_path, names=[], then=then)
+    seen = windows(once)
+    assert seen.height > 500_000
+    assert seen["span_start_utc"].dt.date().n_unique() == 365
+    assert as_bytes(seen) == as_bytes(windows(twice)), "in which files rows stand, and what an update remembers, is all one"
+
+    Replay(weekly, NEW_YEAR, NEXT_YEAR, every=A_WEEK).run(tmp_path, names=[])
+    assert as_bytes(newest(once)) == as_bytes(newest(weekly)), "who updates more seldom knows the same in the end"
 
 
 @pytest.mark.slow
@@ -46,7 +84,7 @@ def test_a_week_has_the_same_windows_twice_and_a_fault_in_it_is_found_within_its
     once = Replay(release_champion(tmp_path / "once" / "home", MAY, JULY), JULY, JULY + timedelta(days=5))
     once.run(tmp_path, mornings=[JULY + timedelta(days=3)], names=[])
     twice = lived(tmp_path / "twice", JULY, JULY + timedelta(days=5))
-    assert windows(once.champion) == windows(twice.champion)
+    assert as_bytes(windows(once.champion)) == as_bytes(windows(twice.champion))
 
     faults = [
         Fault("outage", outage, is_traffic=True),

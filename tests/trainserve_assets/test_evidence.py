@@ -207,3 +207,17 @@ def test_gates_warn_and_stop_nothing(platform: Platform) -> None:
     }
     assert checks["perfect"].severity == dg.AssetCheckSeverity.WARN
     assert "trees FAILS: log_loss against the base rate is" in str(checks["perfect"].description)
+    remedies = {name: checks[name].metadata["remedy"].value for name in ("perfect", "a_candidate_meets_the_release_standard")}
+    assert set(remedies.values()) == {"retrain"}
+
+
+def test_a_gate_asks_for_nothing_while_some_candidate_may_be_released(platform: Platform) -> None:
+    gates = platform.use_case.release_standard
+    advice = msgspec.structs.replace(gates[0], name="perfect", limit=-9.0, blocking=False)
+    strict = Platform(platform.home, platform.instance, parcel_use_case(release_standard=(*gates, advice)))
+    checks = {one.check_name: one for one in strict.run(["evaluation"]).get_asset_check_evaluations()}
+
+    assert checks["a_candidate_meets_the_release_standard"].passed
+    assert "remedy" not in checks["a_candidate_meets_the_release_standard"].metadata
+    assert not checks["perfect"].passed
+    assert checks["perfect"].metadata["remedy"].value == "nothing"

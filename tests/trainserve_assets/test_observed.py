@@ -62,7 +62,7 @@ def test_a_new_version_of_a_logged_table_is_a_materialization_with_what_it_holds
     assert isinstance(newest, datetime)
     assert metadata["newest_event_time"] == newest.timestamp()
     assert metadata["newest_arrival"] == newest.timestamp() + 1
-    assert metadata["lag_s"] == pytest.approx((datetime.now(timezone.utc) - newest).total_seconds(), abs=60)
+    assert metadata["lag_s"] == pytest.approx((datetime.now(timezone.utc) - newest).total_seconds(), rel=1e-5)
     version = Table(watched.home.lake, USE_CASE, PREDICTIONS).version()
     assert (found["predictions"].tags or {})["dagster/data_version"] == str(version)
     assert found["labels"].metadata["dagster/row_count"].value == 500
@@ -131,6 +131,10 @@ def test_bytes_that_nobody_could_read_fail_the_check_of_the_log(watched: Platfor
 
     assert not evaluation.passed
     assert "1 segments held 11 bytes that nobody can read" in (evaluation.description or "")
+    assert evaluation.metadata["remedy"].value == "fix the source"
+    each = evaluation.metadata["each"]
+    assert isinstance(each, dg.TableMetadataValue)
+    assert {str(one.data["about"]): one.data["remedy"] for one in each.records}["set aside"] == "fix the source"
 
 
 def served(platform: Platform, said: dg.SensorResult | dg.SkipReason) -> tuple[dg.AssetObservation, dg.AssetCheckEvaluation]:
@@ -166,6 +170,7 @@ def test_a_predictor_that_is_down_fails_the_check_and_is_named(watched: Platform
     assert not evaluation.passed
     assert evaluation.severity == dg.AssetCheckSeverity.ERROR
     assert "http://127.0.0.1:9 serves nothing" in (evaluation.description or "")
+    assert evaluation.metadata["remedy"].value == "fix the source"
 
 
 def test_a_predictor_that_waits_for_a_release_serves_nothing_and_says_why(watched: Platform) -> None:

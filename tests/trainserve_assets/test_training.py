@@ -89,6 +89,7 @@ def test_bad_data_fails_its_check_and_nothing_is_trained_on_it(
     checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
     assert [name for name, check in checks.items() if not check.passed] == [claim]
     assert words in str(checks[claim].description)
+    assert checks[claim].metadata["remedy"].value == "fix the source"
     assert [event.step_key for event in result.get_step_success_events() if "candidate" in str(event.step_key)] == []
 
     for name in TRAINING[1:]:

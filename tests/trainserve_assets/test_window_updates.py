@@ -34,6 +34,22 @@ def test_spans_of_the_open_day_are_written_as_they_close_and_its_figures_once_an
     assert set(spans(home, "rows").values()) == {5.0}
 
 
+def test_the_last_span_of_a_day_is_written_though_no_row_of_that_day_came_since(home: Home) -> None:
+    write_history(home.lake, days=30)
+    parcels = parcels_sent(LOG_FROM, 2, per_day=1_440)
+    minutes = (pl.col("sent_at") - parcels["sent_at"][0]).dt.total_minutes()
+    append_log(home.lake, answers(parcels.filter(minutes < 1_440)), labels_of(parcels.filter(minutes < 10)), source="one day")
+    update(home)
+    assert len(spans(home, "rows")) == 287, "the last has not closed: for all that is known it goes on"
+
+    append_log(home.lake, answers(parcels.filter(minutes.is_between(1_450, 1_459))), source="the next")
+    last = update(home)
+
+    assert list(spans(home, "rows").values()) == [5.0] * 289
+    assert last.days == (LOG_FROM + timedelta(days=1),)
+    assert last.rows == 10 + 5, "of the day before the newest span alone is read"
+
+
 def test_labels_of_the_open_day_are_not_forgotten_until_its_figures_are_computed(home: Home) -> None:
     write_history(home.lake, days=30)
     parcels = parcels_sent(LOG_FROM, 2, per_day=1_440)

@@ -66,6 +66,7 @@ def checks_not_made(instance: dg.DagsterInstance, checks: Mapping[dg.AssetCheckK
             observed=float(len(unmade)),
             limit=0.0,
             rows=len(newest),
+            remedy="fix the source" if unmade else None,
         )
         found.append(Evaluated(asset=asset, check=MADE, at_utc=statement.at_utc, statements=[statement]))
     return found

@@ -30,7 +30,8 @@ def _candidate_asset(use_case: UseCase, candidate: Candidate) -> dg.AssetsDefini
         description=f"A model nobody has released: {candidate.trainer}, trained on the split `train`, as a sealed package.",
     )
     def candidate_model(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[None]:
-        made, lesson = train_candidate(lake.store, lake.table(use_case.name, DATASET), use_case, candidate)
+        with lake.naming_files(use_case.name, DATASET):
+            made, lesson = train_candidate(lake.store, lake.table(use_case.name, DATASET), use_case, candidate)
         package = made.package
         note = Note(
             candidate=candidate.name,

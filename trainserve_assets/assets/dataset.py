@@ -14,6 +14,7 @@ from trainserve_assets.digests import content_digest
 from trainserve_assets.erasure.again import without_erased
 from trainserve_assets.examples import day_of, example_key, examples, read_source
 from trainserve_assets.pictures import label_picture
+from trainserve_assets.readable import readable
 from trainserve_assets.report.dagit import reports_address
 from trainserve_assets.report.expectations import Checked, write_expectations
 from trainserve_assets.resources import LakeResource
@@ -45,8 +46,9 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
     )
     def dataset(lake: LakeResource) -> dg.MaterializeResult[None]:
         feedback = lake.table(use_case.name, FEEDBACK)
-        told = examples(use_case, read_source(use_case), feedback.scan() if feedback.exists() else None, lake.privacy)
-        rows = without_erased(lake, use_case, told)
+        with lake.naming_files(use_case.name, FEEDBACK):
+            told = examples(use_case, read_source(use_case), feedback.scan() if feedback.exists() else None, lake.privacy)
+            rows = without_erased(lake, use_case, told)
         _publish(lake, use_case, rows)
         digest = content_digest(rows)
         version = lake.table(use_case.name, DATASET).replace(rows, digest)
@@ -73,7 +75,8 @@ def dataset_definitions(use_case: UseCase) -> dg.Definitions:
     def dataset_checks(lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         table = lake.table(use_case.name, DATASET)
         schema = use_case.input_schema.kept(use_case.used)
-        judged = judge_examples(table.scan(), schema, example_key(schema))
+        with lake.naming_files(use_case.name, DATASET):
+            judged = judge_examples(table.scan(), schema, example_key(schema))
         page = _page(lake, use_case, table.version(), judged)
         for claim, verdicts in judged.items():
             yield _result(key, claim, verdicts, page)
@@ -113,7 +116,12 @@ def _result(
         passed=bool(verdicts) and not failed,
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join(failed) or f"{len(verdicts)} expectations hold over {verdicts[0].rows:,} rows",
-        metadata={"expectations": dg.MetadataValue.table(records), "rows": verdicts[0].rows, "page": page},
+        metadata={
+            "expectations": dg.MetadataValue.table(records),
+            "rows": verdicts[0].rows,
+            "page": page,
+            **({"remedy": remedy} if (remedy := next((one.asks for one in verdicts if not one.passed), None)) else {}),
+        },
     )
 
 
@@ -123,7 +131,7 @@ def _label_words(use_case: UseCase, rows: pl.DataFrame) -> dict[str, dg.Metadata
         return {}
     days = rows.group_by(day_of(use_case.input_schema).alias("day"), "split").agg(pl.col("label").mean()).sort("day")
     return {
-        "label_mean": dg.MetadataValue.float(float(rows.select(pl.col("label").mean()).item())),
+        "label_mean": dg.MetadataValue.float(readable(float(rows.select(pl.col("label").mean()).item()))),
         "label_by_day": dg.MetadataValue.md(label_picture(days)),
     }
 

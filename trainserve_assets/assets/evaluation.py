@@ -6,13 +6,15 @@ from datetime import datetime, timezone
 import dagster as dg
 
 from checks.release_standard import Gate, decide
+from checks.verdict import Remedy
 from lake.evaluation import Evaluation, append_evaluation
 from lake.release.policy import Policy
 from lake.release.trust import Trust
-from lake.tables import DATASET, EVALUATION
+from lake.tables import DATASET, EVALUATION, LABELS, PREDICTIONS
 from trainserve_assets.assets.candidate import candidate_key
 from trainserve_assets.evidence import Judged, judge
 from trainserve_assets.metrics import Sample
+from trainserve_assets.readable import readable
 from trainserve_assets.report import Exhibit, Row, meets_standard, reason_of, write_files
 from trainserve_assets.report.dagit import candidate_metadata, reports_address, run_metadata
 from trainserve_assets.resources import LakeResource
@@ -43,7 +45,8 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
     )
     def evaluation(lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
         now = datetime.now(timezone.utc)
-        judged = judge(lake, use_case)
+        with lake.naming_files(use_case.name, DATASET, PREDICTIONS, LABELS):
+            judged = judge(lake, use_case)
         policy = Trust.read(lake.home).policy_at(now).policy
         found = _exhibits(use_case, judged, policy)
         metadata = {**run_metadata(found, lake.home.lake, address)}
@@ -51,7 +54,7 @@ def evaluation_definitions(use_case: UseCase) -> dg.Definitions:
             card = write_files(lake.store, one)
             append_evaluation(lake.home.lake, one.evaluation, now)
             metadata |= candidate_metadata(one, card, lake.home.lake, address)
-            metadata[f"latency_us_{one.evaluation.candidate}"] = dg.MetadataValue.float(latency_us)
+            metadata[f"latency_us_{one.evaluation.candidate}"] = dg.MetadataValue.float(readable(latency_us))
         evaluations = [one.evaluation for one in found]
         yield dg.MaterializeResult(
             metadata=metadata,
@@ -96,7 +99,8 @@ def _gate_spec(key: dg.AssetKey, gate: Gate) -> dg.AssetCheckSpec:
 
 
 def _gate_results(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Iterator[dg.AssetCheckResult]:
-    """Each gate over all candidates: a warning when one but the baseline fails, since others may be released."""
+    """Each gate over all candidates: a warning when one but the baseline fails. It asks for nothing while one may be released."""
+    remedy: Remedy = "nothing" if _passing(use_case.release_standard, evaluations) else "retrain"
     baselines = {candidate.name for candidate in use_case.candidates if candidate.baseline}
     for gate in use_case.release_standard:
         verdicts = {one.candidate: decide(gate, one) for one in evaluations}
@@ -105,9 +109,10 @@ def _gate_results(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Itera
             {"candidate": name, "passes": "yes" if verdict.passed else "no", "why": reason_of(gate, verdict)}
             for name, verdict in verdicts.items()
         ]
+        passed = not set(failed) - baselines
         yield dg.AssetCheckResult(
             check_name=gate.name,
-            passed=not set(failed) - baselines,
+            passed=passed,
             severity=dg.AssetCheckSeverity.WARN,
             description="; ".join(
                 f"{row['candidate']} {'passes' if row['passes'] == 'yes' else 'FAILS'}: {row['why']}" for row in rows
@@ -116,6 +121,7 @@ def _gate_results(use_case: UseCase, evaluations: Sequence[Evaluation]) -> Itera
                 "candidates": _table(rows),
                 "limit": gate.limit,
                 "rows": max(verdict.rows for verdict in verdicts.values()),
+                **({} if passed else {"remedy": remedy}),
             },
         )
 
@@ -126,13 +132,18 @@ def _standard_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
 
 
 def _standard_result(gates: Sequence[Gate], evaluations: Sequence[Evaluation]) -> dg.AssetCheckResult:
-    passing = [one.candidate for one in evaluations if meets_standard(gates, one)]
+    passing = _passing(gates, evaluations)
     return dg.AssetCheckResult(
         check_name=MEETS_STANDARD,
         passed=bool(passing),
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{', '.join(passing) or 'none'} of {len(evaluations)} candidates may be released",
+        metadata={} if passing else {"remedy": "retrain"},
     )
+
+
+def _passing(gates: Sequence[Gate], evaluations: Sequence[Evaluation]) -> list[str]:
+    return [one.candidate for one in evaluations if meets_standard(gates, one)]
 
 
 def _table(rows: Sequence[Row]) -> dg.TableMetadataValue:

@@ -20,6 +20,7 @@ from trainserve_assets.experiment import Pair, as_assigned, asked_of, evidence, 
 from trainserve_assets.logged import loss_name, read_log
 from trainserve_assets.lowering import Harm, InForce, Outcome, lower
 from trainserve_assets.planned_shares import assignments, find_plan, mirrored, sample_of, stages
+from trainserve_assets.readable import readable
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.sealed import sealed_answers
 from trainserve_assets.use_case import UseCase
@@ -69,8 +70,9 @@ def experiment_definitions(use_case: UseCase) -> dg.Definitions:
     def experiment(config: ExperimentConfig, lake: LakeResource) -> Iterator[dg.MaterializeResult[None]]:
         logged = read_log(lake.home.lake, read_input_schema(lake.store, use_case.name), config.days_back)
         log = as_assigned(logged, lake.ledger(use_case.name).entries)
-        looks = {pair: look(lake, use_case, log, pair) for pair in pairs(log)}
-        known = {pair: known_until(asked_of(log, pair)) for pair in looks}
+        with lake.naming_files(use_case.name, PREDICTIONS, LABELS):
+            looks = {pair: look(lake, use_case, log, pair) for pair in pairs(log)}
+            known = {pair: known_until(asked_of(log, pair)) for pair in looks}
         rows = [experiment_row(pair, found, known[pair], _metric(use_case, pair)) for pair, found in looks.items()]
         table = lake.table(use_case.name, EXPERIMENT)
         added = table.append_new(pl.concat(rows), ["champion_digest", "challenger_digest", "decided_at_utc"]) if rows else 0
@@ -160,19 +162,23 @@ def _shown(looks: dict[Pair, Comparison]) -> dict[str, Any]:
         "interval_low": newest.low,
         "interval_high": newest.high,
         "sample_ratio_probability": newest.sample_ratio_probability,
-        "ends_on": None if newest.ends_on is None else newest.ends_on.isoformat(),
     }
     return {
         "verdict": newest.verdict,
         "reason": newest.reason,
         "design": f"{newest.design}, {newest.method}",
         "days": newest.days,
-        **{name: value for name, value in numbers.items() if value is not None},
+        **{name: readable(value) for name, value in numbers.items() if value is not None},
+        **({} if newest.ends_on is None else {"ends_on": newest.ends_on.isoformat()}),
         **({"guardrails": _guardrails(newest)} if newest.guardrails else {}),
     }
 
 
 def _guardrails(look: Comparison) -> dg.TableMetadataValue:
     columns = {"name": "string", "crossed": "bool", "observed": "float", "low": "float", "limit": "float", "n": "int"}
-    records = [dg.TableRecord({name: getattr(one, name) for name in columns}) for one in look.guardrails]
+    figures = [{name: getattr(one, name) for name in columns} for one in look.guardrails]
+    records = [
+        dg.TableRecord({name: readable(value) if columns[name] == "float" else value for name, value in one.items()})
+        for one in figures
+    ]
     return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in columns.items()]))

@@ -31,7 +31,8 @@ def feedback_definitions(use_case: UseCase) -> dg.Definitions:
     def feedback(lake: LakeResource) -> dg.MaterializeResult[None]:
         schema = read_input_schema(lake.store, use_case.name)
         log = read_log(lake.home.lake, schema).filter(not_erased(asked_for(lake, use_case.name)))
-        rows = without_erased(lake, use_case, feedback_rows(log, schema))
+        with lake.naming_files(use_case.name, PREDICTIONS, LABELS):
+            rows = without_erased(lake, use_case, feedback_rows(log, schema))
         digest = content_digest(rows)
         version = lake.table(use_case.name, FEEDBACK).replace(rows, digest)
         return dg.MaterializeResult(

@@ -16,6 +16,7 @@ from checks.backlog import log_arrives_in_time, log_is_readable
 from lake.delta import Table
 from lake.log.backlog import SetAside, Waiting, set_aside, waiting
 from lake.tables import EXPERIMENT, FEEDBACK, LABEL_DELIVERIES, LABELS, PREDICTIONS, WINDOWS
+from trainserve_assets.readable import readable
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 from trainserve_assets.verdicts import check_result
@@ -140,7 +141,8 @@ def _materialization(use_case: UseCase, name: str, state: LogState) -> dg.AssetM
         metadata["newest_event_time"] = dg.MetadataValue.timestamp(state.newest_event_utc)
     if state.newest_arrival_utc is not None:
         metadata["newest_arrival"] = dg.MetadataValue.timestamp(state.newest_arrival_utc)
-        metadata["lag_s"] = dg.MetadataValue.float((datetime.now(timezone.utc) - state.newest_arrival_utc).total_seconds())
+        lag = datetime.now(timezone.utc) - state.newest_arrival_utc
+        metadata["lag_s"] = dg.MetadataValue.float(readable(lag.total_seconds()))
     return dg.AssetMaterialization(
         asset_key=[use_case.name, name], metadata=metadata, tags={DATA_VERSION_TAG: str(state.version)}
     )
@@ -154,14 +156,14 @@ def _arrival(spools: Sequence[Waiting], aside: SetAside) -> dg.AssetCheckResult:
 def _lag(key: dg.AssetKey, spools: Sequence[Waiting]) -> dg.AssetObservation:
     """What waits, in all and by slot: the figures are drawn over time."""
     records = [
-        dg.TableRecord({"slot": slot.slot, "rows": slot.rows, "bytes": slot.bytes, "lag s": round(slot.lag_s, 1)})
+        dg.TableRecord({"slot": slot.slot, "rows": slot.rows, "bytes": slot.bytes, "lag s": readable(slot.lag_s)})
         for slot in spools
     ]
     return dg.AssetObservation(
         asset_key=key,
         metadata={
             "waiting_rows": sum(slot.rows for slot in spools),
-            "spool_lag_s": max(slot.lag_s for slot in spools),
+            "spool_lag_s": readable(max(slot.lag_s for slot in spools)),
             "spools": dg.MetadataValue.table(records),
         },
     )

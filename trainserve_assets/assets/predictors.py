@@ -83,7 +83,8 @@ def judge(lake: LakeResource, use_case: str, served: Sequence[Served]) -> Verdic
     try:
         entries = lake.ledger(use_case).entries
     except VerificationError as error:
-        return Verdict(passed=False, reason=str(error), observed=float(len(served)), limit=0.0, rows=len(served))
+        seen = len(served)
+        return Verdict(passed=False, reason=str(error), observed=float(seen), limit=0.0, rows=seen, remedy="fix the source")
     return predictors_serve_what_was_released(served, entries, datetime.now(timezone.utc))
 
 

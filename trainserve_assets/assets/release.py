@@ -15,6 +15,7 @@ from lake.release.live import Live, fold
 from lake.tables import EVALUATION, RELEASE
 from trainserve_assets.approval.draft import Request
 from trainserve_assets.approval.record import Launch, record
+from trainserve_assets.readable import readable
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
 
@@ -110,7 +111,7 @@ def _entry_words(entry: Entry, live: Live) -> dict[str, dg.MetadataValue]:
     made = live.on(decision.arm)
     if made is not None and made.seq == entry.event.seq:
         words["model_version"] = dg.MetadataValue.text(made.model_version)
-        words["greatest_share"] = dg.MetadataValue.float(made.greatest_share)
+        words["greatest_share"] = dg.MetadataValue.float(readable(made.greatest_share))
         words["until"] = dg.MetadataValue.text(made.expires_at_utc or "for ever")
     for waiver in decision.waivers:
         text = f"may fail until {waiver.expires_at_utc}: {waiver.reason}"

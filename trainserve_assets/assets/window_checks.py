@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 import dagster as dg
 
 from checks.verdict import Verdict
-from lake.tables import WINDOWS
+from lake.tables import DATASET, PREDICTIONS, WINDOWS
 from trainserve_assets.automation import at_each_tick
 from trainserve_assets.claims import answers, governance, inputs, traffic, truth
 from trainserve_assets.claims.seen import Claim, Seen
@@ -31,6 +31,7 @@ def _check(use_case: UseCase, name: str, claim: Claim) -> dg.AssetChecksDefiniti
     )
     def check(lake: LakeResource) -> dg.AssetCheckResult:
         seen = Seen(lake, use_case, datetime.now(timezone.utc))
-        return check_result(claim.decide(seen) or {"arms": _NOTHING}, claim.severity)
+        with lake.naming_files(use_case.name, WINDOWS, PREDICTIONS, DATASET):
+            return check_result(claim.decide(seen) or {"arms": _NOTHING}, claim.severity)
 
     return check

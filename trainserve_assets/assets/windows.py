@@ -58,7 +58,9 @@ def windows_definitions(use_case: UseCase) -> dg.Definitions:
         schema = read_input_schema(lake.store, use_case.name)
         table = lake.table(use_case.name, WINDOWS)
         rate = use_case.monitoring.drift_false_alarm_rate
-        update = update_windows(lake.home.lake, schema, config.days_back, rate, use_case.slices)
+        with lake.naming_files(use_case.name, PREDICTIONS, LABELS, WINDOWS, DATASET):
+            update = update_windows(lake.home.lake, schema, config.days_back, rate, use_case.slices)
+            picture = windows_picture(newest_windows(table))
         metadata: dict[str, Any] = {
             "new_figures": update.figures,
             "computed_days": len(update.days),
@@ -70,7 +72,7 @@ def windows_definitions(use_case: UseCase) -> dg.Definitions:
         }
         if update.without_reference:
             metadata["packages_not_in_the_lake"] = ", ".join(update.without_reference)
-        if picture := windows_picture(newest_windows(table)):
+        if picture:
             metadata["predicted_and_observed"] = dg.MetadataValue.md(picture)
         return dg.MaterializeResult(metadata=metadata)
 

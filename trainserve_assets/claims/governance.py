@@ -23,7 +23,8 @@ def _liveness(seen: Seen) -> Mapping[str, Verdict]:
     try:
         entries = seen.lake.ledger(seen.use_case.name).entries
     except VerificationError as error:
-        return {_ALL: Verdict(passed=False, reason=str(error), observed=float(len(found)), limit=0.0)}
+        wrong = float(len(found))
+        return {_ALL: Verdict(passed=False, reason=str(error), observed=wrong, limit=0.0, remedy="fix the source")}
     return {_ALL: every_logged_digest_was_live(found, entries)}
 
 
@@ -31,7 +32,7 @@ def _terms(seen: Seen) -> Mapping[str, Verdict]:
     try:
         live = fold(seen.lake.ledger(seen.use_case.name).entries)
     except VerificationError as error:
-        return {_ALL: Verdict(passed=False, reason=str(error))}
+        return {_ALL: Verdict(passed=False, reason=str(error), remedy="fix the source")}
     return {_ALL: releases_last(live, seen.now, seen.use_case.monitoring.release_days_left)}
 
 

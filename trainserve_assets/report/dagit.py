@@ -14,6 +14,7 @@ from lake.errors import SettingError
 from lake.evaluation import Evaluation
 from trainserve_assets.metrics import Numbers
 from trainserve_assets.pictures import BLUE, GREY, image
+from trainserve_assets.readable import readable
 from trainserve_assets.report.block import release_block
 from trainserve_assets.report.curve_charts import reliability_chart, roc_chart
 from trainserve_assets.report.curves import through_time
@@ -80,7 +81,7 @@ def candidate_metadata(exhibit: Exhibit, card: str, lake: str, address: str | No
     for metric in HEADLINES[evaluation.task][:2]:
         estimate = evaluation.find(metric)
         if estimate is not None:
-            metadata[f"{metric}_{name}"] = dg.MetadataValue.float(estimate.value)
+            metadata[f"{metric}_{name}"] = dg.MetadataValue.float(readable(estimate.value))
     return metadata
 
 

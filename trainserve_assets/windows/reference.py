@@ -63,12 +63,12 @@ class Bins(msgspec.Struct, frozen=True, kw_only=True):
             above = counted.struct.unnest().to_numpy()
             return np.hstack([-np.diff(above[:, :-1], append=0), above[:, -1:]])
         counts = np.zeros((len(counted), self.number), dtype=np.int64)
-        for group, found in enumerate(counted):
-            values, rows = found.struct.unnest().get_columns()
-            places = values.replace_strict(
-                [*self.categories, None], [*range(len(self.categories)), self.number - 1], default=len(self.categories)
-            )
-            np.add.at(counts[group], places.to_numpy(), rows.to_numpy())
+        groups = np.repeat(np.arange(len(counted)), counted.list.len().to_numpy())
+        values, rows = counted.explode(empty_as_null=False).struct.unnest().get_columns()
+        places = values.replace_strict(
+            [*self.categories, None], [*range(len(self.categories)), self.number - 1], default=len(self.categories)
+        )
+        np.add.at(counts, (groups, places.to_numpy()), rows.to_numpy())
         return counts
 
 

@@ -55,19 +55,29 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     without_reference: tuple[str, ...] = ()
 
 
-def update_windows(lake: str, schema: InputSchema, days_back: int, false_alarm_rate: float, slices: Sequence[str] = ()) -> Update:
+def update_windows(
+    lake: str,
+    schema: InputSchema,
+    days_back: int,
+    false_alarm_rate: float,
+    slices: Sequence[str] = (),
+    references: References | None = None,
+) -> Update:
     """Append the figures of all days, at most `days_back` before the newest, about which more is known than before.
 
     The newest day is still open: its spans are written as they close, its other figures once for each hour of event time.
     What answers are judged by is also computed by each of the `slices`; where these are others than before, all days are computed
-    anew. Else it costs what the rows of these days cost, however many there were before. Raises NotFound before the first
-    prediction.
+    anew. Else it costs what the rows of these days cost, however many there were before. Who updates again may hand in the
+    `references` of the time before: they never change. Raises NotFound before the first prediction.
     """
-    return _Updating(lake, schema, days_back, sliced_fields(schema, slices)).run(false_alarm_rate)
+    updating = _Updating(
+        lake, schema, days_back, sliced_fields(schema, slices), references or References(DocumentStore(lake), schema)
+    )
+    return updating.run(false_alarm_rate)
 
 
 class _Updating:
-    def __init__(self, lake: str, schema: InputSchema, days_back: int, slices: tuple[str, ...]) -> None:
+    def __init__(self, lake: str, schema: InputSchema, days_back: int, slices: tuple[str, ...], references: References) -> None:
         self._lake, self._schema, self._slices = lake, schema, slices
         self._predictions, labels, self._table = (Table(lake, schema.use_case, name) for name in (PREDICTIONS, LABELS, WINDOWS))
         logged = logged_days(self._predictions)
@@ -80,7 +90,7 @@ class _Updating:
         before = read_progress(self._store, schema.use_case) if self._table.exists() else Progress()
         self._before = before if before.slices == slices else Progress()
         self._labels = labels
-        self._references = References(self._store, schema)
+        self._references = references
         self._known: dict[str, Reference | None] = {}
         self._holdouts = {*self._before.holdouts}
 
@@ -103,8 +113,8 @@ class _Updating:
             parts += self._figures(of_day, false_alarm_rate)
             if day in grown:
                 parts.append(span_windows(of_day, self._until))
-        if self._open in touched and self._open not in days:
-            since = self._spans_of_open_day()
+        for day in self._only_spans(touched, days, grown):
+            since = self._spans_of(day)
             rows += since.height
             parts.append(span_windows(since, self._until))
         if computed := [day for day in days if day in grown]:
@@ -149,9 +159,20 @@ class _Updating:
                 self._known[digest] = self._references.of(digest)
         return {digest: found for digest in packages if (found := self._known[digest]) is not None}
 
-    def _spans_of_open_day(self) -> pl.DataFrame:
-        """The rows of the open day since the newest span that is written; a row that comes later waits for its hour."""
-        of_day = self._predictions.scan_partitions("event_date", "=", self._open)
+    def _only_spans(self, touched: list[date], days: list[date], grown: list[date]) -> Iterator[date]:
+        """Days of which nothing but spans is written: the open one within its hour, and the one that was open until now.
+
+        The last span of that one closed with the first row of another day, and needs no row of its own.
+        """
+        if self._open in touched and self._open not in days:
+            yield self._open
+        was_open = None if self._before.spans_until_utc is None else self._before.spans_until_utc.date()
+        if was_open in self._logged and was_open not in grown and was_open != self._open:
+            yield was_open
+
+    def _spans_of(self, day: date) -> pl.DataFrame:
+        """The rows of such a day since the newest span that is written; of the open day one that comes later waits its hour."""
+        of_day = self._predictions.scan_partitions("event_date", "=", day)
         return spans_since(of_day, self._before.spans_until_utc or self._until)
 
     def _latencies(self, days: list[date]) -> pl.DataFrame:
