@@ -16,7 +16,6 @@ from tests.replay.champion import FLIGHTS, Champion, release_champion
 from tests.replay.days import A_DAY, Replay
 from tests.replay.faults import Fault, Found, Search, column, doubling, outage
 from tests.replay.report import Replayed, Report, markdown, shown
-from trainserve_assets.windows.table import newest_figures
 
 NEW_YEAR, JULY, NEXT_YEAR = date(2013, 1, 1), date(2013, 7, 1), date(2014, 1, 1)
 A_WEEK = 7 * A_DAY
@@ -32,8 +31,8 @@ def windows(champion: Champion) -> pl.DataFrame:
 
 def newest(champion: Champion) -> pl.DataFrame:
     """Of each figure of a year what is known at its end."""
-    metrics = windows(champion)["metric"].unique().to_list()
-    return newest_figures(Table(champion.home.lake, FLIGHTS, WINDOWS), metrics)
+    figure = ["span_start_utc", "span_end_utc", "arm", "metric", "slice"]
+    return windows(champion).sort(*figure, "labels_as_of_utc", "n").unique(figure, keep="last", maintain_order=True)
 
 
 def as_bytes(frame: pl.DataFrame) -> bytes:
