@@ -79,14 +79,14 @@ class Table:
         return pl.scan_delta(self.open(version))
 
     def scan_partitions(self, column: str, comparison: _Comparison, value: date) -> pl.LazyFrame:
-        """The rows of those partitions of whose value this holds, lazily, in the order of `scan`. Raises NotFound.
+        """The rows of those partitions of whose value this holds, lazily, the oldest file first. Raises NotFound.
 
         No filter is left to be applied to rows, so that a slice of them is read as a slice; of filtered rows all are decoded.
         """
         handle = self.open()
         schema = pl.Schema(handle.schema())
         which: list[tuple[str, str, date]] = [(column, comparison, value)]
-        paths = handle.file_uris(file_pruning_predicate=which)
+        paths = [*reversed(handle.file_uris(file_pruning_predicate=which))]
         if not paths:
             return schema.to_frame().lazy()
         return pl.scan_parquet(
