@@ -111,6 +111,18 @@ def test_one_that_was_stopped_is_not_started_again(processes: Processes, restart
     assert restarts == ["two ended with status -9 and is started again"]
 
 
+def test_what_its_parent_ignores_stops_a_process_all_the_same(processes: Processes) -> None:
+    heard = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as who was started in the background of a script may have it
+    try:
+        processes.start(sleeper("one"))
+    finally:
+        signal.signal(signal.SIGTERM, heard)
+    began = monotonic()
+    processes.stop_one("one")
+
+    assert monotonic() - began < 20
+
+
 def test_a_process_that_ends_instead_of_starting_is_named_with_the_end_of_its_log(processes: Processes, home: Home) -> None:
     with bind("127.0.0.1", 0, "a test") as listener:
         port = listener.getsockname()[1]

@@ -128,7 +128,7 @@ class Processes:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - it only calls prctl
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - it takes no lock
             )
 
     def _wait_until_ready(self, child: _Child, deadline: float) -> None:
@@ -189,6 +189,8 @@ def _answers(url: str) -> bool:
 
 
 def _end_with_parent() -> None:
+    """In the child, before its command. It hears SIGTERM, though who runs in the background of a script may ignore signals."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
