@@ -30,6 +30,7 @@ _DTYPES = {
 # What is as great as this is infinite when it is rounded to the datatype.
 _INFINITE = {"FP32": 2.0**128 - 2.0**103, "FP16": 65_520.0}
 _LENGTH_BYTES = 4
+_LAST_ASCII = 0x7F
 _MANY = 32  # from so many on it is worth looking whether all are of one length
 _length_at = struct.Struct("<I").unpack_from
 
@@ -68,8 +69,8 @@ def _is_within(least: float, greatest: float, field: Field) -> bool:
 
 def texts_of(chunk: bytes, rows: int, path: str) -> list[str]:
     """The texts in the bytes of a tensor of BYTES, each behind its length. Raises InvalidInput, also when they are too many."""
-    encoded = None if rows < _MANY else _of_one_length(chunk, rows)
-    return _decoded(_of_any_length(chunk, rows, path) if encoded is None else encoded, path)
+    texts = None if rows < _MANY else _of_one_length(chunk, rows)
+    return _decoded(_of_any_length(chunk, rows, path), path) if texts is None else texts
 
 
 def _decoded(encoded: Sequence[bytes], path: str) -> list[str]:
@@ -90,16 +91,20 @@ def _is_text(encoded: bytes) -> bool:
     return True
 
 
-def _of_one_length(chunk: bytes, rows: int) -> list[bytes] | None:
-    """The texts where all are as long as the first, as codes and times are, and none ends in a zero; None where not."""
+def _of_one_length(chunk: bytes, rows: int) -> list[str] | None:
+    """The texts where all are as long as the first and in ASCII, as codes and times are, and none ends in a zero; None where not.
+
+    What is in ASCII has its bytes for code points, of which NumPy's texts have four bytes each.
+    """
     width, rest = divmod(len(chunk), rows)
     length = width - _LENGTH_BYTES
     if rest or length < 1:
         return None
-    framed = np.dtype({"names": ["length", "text"], "formats": ["<u4", f"S{length}"], "offsets": [0, _LENGTH_BYTES]})
-    table = np.frombuffer(chunk, framed)
-    last = np.frombuffer(chunk, np.uint8)[width - 1 :: width]  # NumPy takes zeros at an end for none
-    return table["text"].tolist() if (table["length"] == length).all() and last.all() else None
+    table = np.frombuffer(chunk, np.uint8).reshape(rows, width)
+    texts = table[:, _LENGTH_BYTES:]
+    lengths = np.frombuffer(chunk, np.dtype({"names": ["length"], "formats": ["<u4"], "itemsize": width}))["length"]
+    is_plain = (lengths == length).all() and texts.max() <= _LAST_ASCII and texts[:, -1].all()  # NumPy drops zeros at an end
+    return texts.astype("<u4").view(f"<U{length}").ravel().tolist() if is_plain else None
 
 
 def _of_any_length(chunk: bytes, rows: int, path: str) -> list[bytes]:
