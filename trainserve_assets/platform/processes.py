@@ -189,8 +189,12 @@ def _answers(url: str) -> bool:
 
 
 def _end_with_parent() -> None:
-    """In the child, before its command. It hears SIGTERM, though who runs in the background of a script may ignore signals."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    """In the child, before its command. It hears signals, though who runs in the background of a script may ignore them.
+
+    Dagster takes what SIGINT does for SIGTERM too.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
