@@ -193,7 +193,7 @@ class Protocol(HttpToolsProtocol):
             reply = await lane.answer(asked)
             if self.flow.write_paused:
                 await self.flow.drain()
-            if not asked.disconnected:
+            if not (asked.disconnected or self.transport.is_closing()):
                 status = reply.status
                 self.transport.write(_head(reply, asked.keep_alive) + reply.content)
         finally:
