@@ -1,4 +1,4 @@
-"""`python -m bench.drain ship|write HOME`: one measurement of the shipper's benchmark, in a process of its own.
+"""`python -m bench.drain ship|write HOME USE_CASE`: one measurement of the shipper's benchmark, in a process of its own.
 
 `ship` ships what the home has logged; `write` writes the rows of its table again, bare, into another. It prints a `Drained`.
 """
@@ -10,12 +10,10 @@ from pathlib import Path
 
 import msgspec
 
-from bench.released import USE_CASE
-from lake.delta import Table
+from lake.allocator import keep_free_memory
 from lake.home import Home
-from lake.log.shipper import Pace, Shipper
 from lake.program_log import configure_logging
-from lake.tables import PREDICTIONS
+from lake.table_names import PREDICTIONS
 
 
 class Drained(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,17 +30,23 @@ class Drained(msgspec.Struct, frozen=True, kw_only=True):
         return self.rows / self.cpu_seconds
 
 
-def ship(home: Home) -> Drained:
+def ship(home: Home, use_case: str) -> Drained:
     """Ship all that is logged."""
+    from lake.delta import Table
+    from lake.log.shipper import Shipper
+
     cpu_seconds, seconds = _timed(lambda: Shipper(home).ship())
-    return _drained(Table(home.lake, USE_CASE, PREDICTIONS).open().count(), cpu_seconds, seconds)
+    return _drained(Table(home.lake, use_case, PREDICTIONS).open().count(), cpu_seconds, seconds)
 
 
-def write(home: Home) -> Drained:
+def write(home: Home, use_case: str) -> Drained:
     """Write the shipped rows into another table, as many in a commit as the shipper had."""
     from deltalake import write_deltalake
 
-    rows = Table(home.lake, USE_CASE, PREDICTIONS).scan().collect()
+    from lake.delta import Table
+    from lake.log.shipper import Pace
+
+    rows = Table(home.lake, use_case, PREDICTIONS).scan().collect()
 
     def write_all() -> None:
         for chunk in rows.iter_slices(Pace().rows_by_commit):
@@ -68,6 +72,7 @@ def _most_memory_mb() -> float:
 
 
 if __name__ == "__main__":
+    keep_free_memory()  # as `trainserve shipper` does
     configure_logging()  # beside what it prints
-    measured = {"ship": ship, "write": write}[sys.argv[1]](Home.at(Path(sys.argv[2])))
+    measured = {"ship": ship, "write": write}[sys.argv[1]](Home.at(Path(sys.argv[2])), sys.argv[3])
     sys.stdout.buffer.write(msgspec.json.encode(measured))

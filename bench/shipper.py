@@ -33,7 +33,7 @@ from lake.log.slot import Slot
 from trainserve_assets.catalog import use_case
 from trainserve_assets.examples import examples, read_source
 
-ROWS_BY_SECOND = 100_000  # of the length of a load, so that a quick run is quick
+ROWS_BY_SECOND = 200_000  # of the length of a load, so that a quick run is quick
 ROWS_BY_GROUP, SEGMENT_BYTES = 16, 8 * 1024 * 1024  # as a proxy has it that many connections keep busy
 DISTINCT_ROWS = 20_000
 BARE, SHIPPER, SHORT = "bare write_deltalake", "shipper", "shipper, a quarter of the backlog"
@@ -97,7 +97,7 @@ def _line(name: str, drained: dict[str, list[Drained]]) -> Shipped:
 
 
 def _drain(what: str, root: Path) -> Drained:
-    command = [*pinned(0), sys.executable, "-m", "bench.drain", what, str(root)]
+    command = [*pinned(0), sys.executable, "-m", "bench.drain", what, str(root), USE_CASE]
     environment = {**os.environ, "POLARS_MAX_THREADS": "1"}  # as many as it has cores
     ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     return msgspec.json.decode(ended.stdout, type=Drained)

@@ -38,6 +38,8 @@ _DISTINCT = (
     "entity_key_hash",
     "seq",
 )
+# A page is bounded by its bytes; the few rows that a page has by default make a file greater by a fifth.
+_ROWS_BY_PAGE = 1_000_000
 # Of a commit that is tried again where others commit meanwhile.
 RETRIED = CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT)
 
@@ -291,4 +293,6 @@ def file_properties(columns: Collection[str]) -> WriterProperties:
     """How the files of rows with these columns are written."""
     distinct = [column for column in _DISTINCT if column in columns]
     plain = ColumnProperties(dictionary_enabled=False)
-    return WriterProperties(compression="ZSTD", column_properties=dict.fromkeys(distinct, plain))
+    return WriterProperties(
+        compression="ZSTD", data_page_row_count_limit=_ROWS_BY_PAGE, column_properties=dict.fromkeys(distinct, plain)
+    )

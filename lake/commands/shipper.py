@@ -32,6 +32,10 @@ def shipper(
         Port for that; 0 is none.
 
     """
+    from lake.allocator import keep_free_memory
+
+    keep_free_memory()
+
     from lake.bucket import check_before_start
     from lake.failpoints import check_failpoint
     from lake.log.shipper import Pace, Shipper

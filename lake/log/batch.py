@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import compress
 from pathlib import Path
 
 import msgspec
@@ -18,8 +19,8 @@ from lake.log.columns import Columns, Commits, Kind, Unreadable, kind_of
 from lake.log.segment import closed_segments, first_seq, read_segment, segments
 from lake.tables import COMMITS
 
-# Records of a kind that become one frame, in one piece: many small pieces are slower to write.
-_BY_FRAME = 16_384
+# Records of a kind that become one frame, in one piece, or more of them: many small pieces are slower to write.
+_AT_LEAST_BY_FRAME = 16_384
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,24 +103,29 @@ class BatchReader:
         contents = read_segment(path)
         damage = Damage(path, list(contents.damaged), contents.torn_bytes, contents.length)
         self._damages.append(damage)
-        for seq, record in enumerate(contents.records, start=first_seq(path)):
-            if record is None:
+        seqs = [seq for seq, record in enumerate(contents.records, start=first_seq(path)) if record is not None]
+        records = [record for record in contents.records if record is not None]
+        while records:
+            try:
+                group = self._group_of(records[0])
+            except Unreadable:
+                damage.records.append(records[0])
+                records, seqs = records[1:], seqs[1:]
                 continue
-            for group in self._groups:
-                if record.startswith(group.kind.beginning):
-                    break
-            else:
-                try:
-                    group = self._new_group(kind_of(record))
-                except Unreadable:
-                    damage.records.append(record)
-                    continue
-            group.records.append(record)
-            group.seqs.append(seq)
-            if len(group.seqs) >= _BY_FRAME:
+            of_it = [record.startswith(group.kind.beginning) for record in records]
+            group.records += compress(records, of_it)
+            group.seqs += compress(seqs, of_it)
+            others = [not own for own in of_it]
+            records, seqs = [*compress(records, others)], [*compress(seqs, others)]
+        for group in self._groups:
+            if len(group.seqs) >= _AT_LEAST_BY_FRAME:
                 self._decode(group)
 
-    def _new_group(self, kind: Kind) -> _Group:
+    def _group_of(self, record: bytes) -> _Group:
+        for group in self._groups:
+            if record.startswith(group.kind.beginning):
+                return group
+        kind = kind_of(record)
         group = _Group(kind, Commits() if kind.table == COMMITS else Columns(kind, self._schema_of(kind.use_case)))
         self._groups.append(group)
         return group

@@ -7,11 +7,11 @@ many records are lost. The file's name is the sequence number of its first recor
 """
 
 import struct
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+from isal.isal_zlib import crc32
 
 from lake.errors import InvalidInput, Problem
 
@@ -56,7 +56,7 @@ def frame(record: bytes, number: int) -> bytes:
         expected = f"1 to {MAXIMUM_RECORD_BYTES:,} bytes"
         raise InvalidInput([Problem(path="record", found=f"{len(record):,} bytes", expected=expected)])
     numbered = _NUMBERED.pack(len(record), number)
-    return _MARK + _CHECKSUM.pack(zlib.crc32(record, zlib.crc32(numbered))) + numbered + record
+    return _MARK + _CHECKSUM.pack(crc32(record, crc32(numbered))) + numbered + record
 
 
 def joined(records: Iterable[bytes], first_number: int) -> bytes:
@@ -97,7 +97,7 @@ def _whole_frames(data: bytes, position: int, number: int) -> tuple[list[bytes],
         end = begin + length
         if mark != _MARK or found != number or not 0 < length <= MAXIMUM_RECORD_BYTES or end > size:
             break
-        if zlib.crc32(view[position + _CHECKED_FROM : end]) != checksum:
+        if crc32(view[position + _CHECKED_FROM : end]) != checksum:
             break
         records.append(data[begin:end])
         number, position = number + 1, end
@@ -114,7 +114,7 @@ def _frame_at(data: memoryview, position: int) -> _Frame | None:
     if not 0 < length <= MAXIMUM_RECORD_BYTES or end > len(data):
         return None
     [checksum] = _CHECKSUM.unpack_from(data, position + len(_MARK))
-    return _Frame(position, end, number, bytes(data[begin:end]) if zlib.crc32(data[checked:end]) == checksum else None)
+    return _Frame(position, end, number, bytes(data[begin:end]) if crc32(data[checked:end]) == checksum else None)
 
 
 def _next_whole(data: bytes, begin: int, number: int) -> _Frame | None:
