@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lake.errors import InvalidInput, Problem
 from lake.explanation import shown
-from lake.input_schema import INT64_MAXIMUM, Field
+from lake.input_schema import INT64_MAXIMUM, MAXIMUM_TEXT, Field
 from lake.protocol import BINARY_SIZE, INTEGERS
 
 _DTYPES = {
@@ -67,10 +67,15 @@ def _is_within(least: float, greatest: float, field: Field) -> bool:
     return finite and (field.minimum is None or least >= field.minimum) and (field.maximum is None or greatest <= field.maximum)
 
 
-def texts_of(chunk: bytes, rows: int, path: str) -> list[str]:
-    """The texts in the bytes of a tensor of BYTES, each behind its length. Raises InvalidInput, also when they are too many."""
+def texts_of(chunk: bytes, rows: int, field: Field, path: str) -> tuple[list[str], bool]:
+    """The texts in the bytes of a tensor of BYTES, each behind its length, and whether each is known to be one of the field.
+
+    Raises InvalidInput, also when they are too many.
+    """
     texts = None if rows < _MANY else _of_one_length(chunk, rows)
-    return _decoded(_of_any_length(chunk, rows, path), path) if texts is None else texts
+    if texts is None:
+        return _decoded(_of_any_length(chunk, rows, path), path), False
+    return texts, field.takes_any_text and len(texts[0]) <= MAXIMUM_TEXT
 
 
 def _decoded(encoded: Sequence[bytes], path: str) -> list[str]:

@@ -71,3 +71,23 @@ class ColumnRecords(Sequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._made)
+
+
+class ArrayScores(Sequence[list[float]]):
+    """The scores of rows in one array, one for each class or one alone. Lists are made of those that are looked at."""
+
+    def __init__(self, scores: "npt.NDArray[np.float64]") -> None:
+        self._scores = scores.reshape(len(scores), -1)
+
+    def values(self) -> list[float]:
+        """The scores of row after row."""
+        return self._scores.ravel().tolist()
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._scores[index].tolist()
+
+    def __iter__(self) -> Iterator[list[float]]:
+        return iter(self._scores.tolist())

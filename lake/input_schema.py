@@ -20,6 +20,8 @@ FieldType = Literal["category", "integer", "number", "boolean", "timestamp"]
 Task = Literal["binary", "multiclass", "regression"]
 
 INT64_MINIMUM, INT64_MAXIMUM = -(2**63), 2**63 - 1
+MAXIMUM_TEXT = 256
+"""Characters of the longest text that a field may have."""
 MOST_EVENT_DAYS = 36_500
 
 # Columns that stand beside the fields in the tables of a use case.
@@ -68,14 +70,19 @@ class Field(StrictDocument, frozen=True, kw_only=True):
             return self
         return Field(name=self.name, type="category", description=f"{self.description} (hashed)".strip(), nullable=self.nullable)
 
+    @property
+    def takes_any_text(self) -> bool:
+        """Whether each text of at most `MAXIMUM_TEXT` characters is a value of it."""
+        return self.type == "category" and not (self.categories and self.unknown_category == "refuse")
+
     def python_type(self) -> Any:
         """The msgspec type that accepts exactly the values of this field."""
         accepted: Any
         match self.type:
-            case "category" if self.categories and self.unknown_category == "refuse":
+            case "category" if not self.takes_any_text:
                 accepted = Literal[self.categories]
             case "category":
-                accepted = Annotated[str, msgspec.Meta(max_length=256)]
+                accepted = Annotated[str, msgspec.Meta(max_length=MAXIMUM_TEXT)]
             case "boolean":
                 accepted = bool
             case "timestamp":
@@ -92,10 +99,10 @@ class Field(StrictDocument, frozen=True, kw_only=True):
     def expectation(self) -> str:
         """In words, what a value of this field must be."""
         match self.type:
-            case "category" if self.categories and self.unknown_category == "refuse":
+            case "category" if not self.takes_any_text:
                 words = "one of " + ", ".join(repr(category) for category in self.categories)
             case "category":
-                words = "text of at most 256 characters"
+                words = f"text of at most {MAXIMUM_TEXT} characters"
             case "boolean":
                 words = "true or false"
             case "timestamp":

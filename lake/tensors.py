@@ -173,7 +173,8 @@ class TensorReader:
         if not isinstance(tensor.data, msgspec.UnsetType):
             raise _refusal(f"{path}.data", f"data beside {BINARY_SIZE}", "one of them")
         if tensor.datatype == "BYTES":
-            return self._fitting(path, texts_of(chunk, rows, path), field)
+            texts, fit = texts_of(chunk, rows, field, path)
+            return texts if fit else self._fitting(path, texts, field)
         array, fit = numbers_of(chunk, tensor.datatype, rows, field, path)
         if not fit:
             raise InvalidInput(self._explainer.values(f"{path}.data", values_of(array, field), field))

@@ -75,7 +75,7 @@ class ReleasedModel:
             return Scored(scores, self._categories.unknown(rows.records))
         return Scored(self._scores_of_columns(rows.columns), self._categories.unknown_in(rows.columns))
 
-    def _scores_of_columns(self, columns: Columns) -> list[list[float]]:
+    def _scores_of_columns(self, columns: Columns) -> Sequence[list[float]]:
         if self._columnar is not None and len(columns) > FEW_ROWS:
             return self._columnar.scores_of_columns(columns)
         return self._engine.scores(columns.rows(self._manifest.features))

@@ -37,7 +37,7 @@ class Engine(Protocol):
 class ColumnarEngine(Engine, Protocol):
     """A loaded model that takes many rows faster by their columns."""
 
-    def scores_of_columns(self, columns: "Columns") -> list[list[float]]:
+    def scores_of_columns(self, columns: "Columns") -> Sequence[list[float]]:
         """As `scores`, to the bit, of the columns of its features; it may leave others alone."""
         ...
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lake.columns import Columns
+from lake.columns import ArrayScores, Columns
 from lake.engines import Row, Untranslatable, catboost, sklearn
 from lake.engines.boosted_trees import MISSING_CODE, lightgbm_text
 from lake.engines.links import Link, identity, link, softmax_by_class
@@ -51,9 +51,10 @@ class LignumEngine:
         """See `Engine.scores`."""
         return self._link(self._predict(self._coder(rows), self._raw, 1, "serial"))
 
-    def scores_of_columns(self, columns: Columns) -> list[list[float]]:
+    def scores_of_columns(self, columns: Columns) -> Sequence[list[float]]:
         """See `ColumnarEngine.scores_of_columns`."""
-        return self._link(self._predict_matrix(self._coder.of_columns(columns), self._raw, 1, "serial"))
+        sums = self._predict_matrix(self._coder.of_columns(columns), self._raw, 1, "serial")
+        return ArrayScores(sums) if self._link is identity else self._link(sums)
 
 
 def translate(model: object, manifest: "Manifest") -> dict[str, bytes]:

@@ -22,7 +22,7 @@ def matrix_of(columns: Columns, features: Sequence[str], codes: Codes) -> Matrix
     for position, name in enumerate(features):
         code, column = codes.get(name), columns[name]
         if code is not None:
-            matrix[:, position] = np.fromiter(map(code, columns.values(name)), np.float64, len(columns))
+            matrix[:, position] = _packed([*map(code, columns.values(name))])
         else:
             matrix[:, position] = numbers(column)
     return matrix

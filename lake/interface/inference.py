@@ -1,12 +1,13 @@
 """Answers in the Open Inference Protocol, version 2: outputs as JSON or as bytes behind it, and the metadata of a model."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 import msgspec
 
+from lake.columns import ArrayScores
 from lake.input_schema import InputSchema
 from lake.interface.messages import Encoded, Provenance, Scored, Signature
 from lake.protocol import BINARY_SIZE, DECISION, LABEL, SCORE, Output, protocol_version
@@ -111,7 +112,7 @@ def _tensor(name: str, scored: Scored, schema: InputSchema) -> OutputTensor:
     if name == SCORE:
         width = len(scores[0])
         shape = [rows] if width == 1 else [rows, width]
-        return OutputTensor(name=SCORE, datatype="FP64", shape=shape, data=list(chain.from_iterable(scores)))
+        return OutputTensor(name=SCORE, datatype="FP64", shape=shape, data=[*_values(scores)])
     if name == LABEL:
         texts: list[float | str | bool] = [schema.classes[row.index(max(row))] for row in scores]
     else:
@@ -119,6 +120,10 @@ def _tensor(name: str, scored: Scored, schema: InputSchema) -> OutputTensor:
         for row, fields in scored.unknown.items():
             texts[row] = ",".join(fields)
     return OutputTensor(name=name, datatype="BYTES", shape=[rows], data=texts)
+
+
+def _values(scores: Sequence[list[float]]) -> Iterable[float]:
+    return scores.values() if isinstance(scores, ArrayScores) else chain.from_iterable(scores)
 
 
 def _bytes_of(values: Any) -> bytes:

@@ -118,7 +118,7 @@ class Served(msgspec.Struct, frozen=True):
             return self.by_the_engine(rows)
         records = Decoder(self.schema).convert(rows)
         values = [tuple(getattr(record, name) for name in FEATURES) for record in records]
-        return self.engine.scores_of_columns(Columns.of_rows(FEATURES, values))
+        return [*self.engine.scores_of_columns(Columns.of_rows(FEATURES, values))]
 
     def by_records(self, rows: Sequence[dict[str, Any]]) -> list[list[float]]:
         answer = self.client.post(PREDICT, content=records_body(*rows))
