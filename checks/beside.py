@@ -70,13 +70,18 @@ def mean_of_others(whole: LabelledDay, part: LabelledDay, name: str) -> float:
     return float((whole.n * getattr(whole, name) - part.n * getattr(part, name)) / (whole.n - part.n))
 
 
+def are_enough(days: Sequence[LabelledDay]) -> bool:
+    """Whether a slice has as many days, and rows on a usual one, as it takes to be judged."""
+    return len(days) >= FEWEST_DAYS and float(np.median(counts(days))) >= FEWEST_ROWS_A_DAY
+
+
 def in_every_slice(slices: Mapping[str, Beside], told: Told, alarms_in_a_year: float, fewest_rows: int) -> Verdict:
     """One verdict on all slices, with one on each as its parts.
 
     A slice is off when the detector says so of its own days, and of them beside all other answers. Each of both is shared by
     all slices that are judged, so of all of them together it raises so many false alarms in a year at most.
     """
-    judged = {name: one for name, one in slices.items() if _is_enough(one, fewest_rows)}
+    judged = {name: one for name, one in slices.items() if one.rows >= fewest_rows and are_enough(one.days)}
     few = sorted(slices.keys() - judged.keys())
     unjudged = f"; too few rows to judge: {_listed(few)}" if few else ""
     rows = max((one.rows for one in judged.values()), default=0)
@@ -132,12 +137,6 @@ def _asked(series: Sequence[Floats], pairs: Sequence[Beside], alarms_in_a_year: 
         mine = Evidence(known.up[position, : len(daily)], known.down[position, : len(daily)])
         found.append(_Asked(mine, shifts_in(mine, daily, usual[position])))
     return found
-
-
-def _is_enough(one: Beside, fewest_rows: int) -> bool:
-    if len(one.days) < FEWEST_DAYS or one.rows < fewest_rows:
-        return False
-    return float(np.median(counts(one.days))) >= FEWEST_ROWS_A_DAY
 
 
 def _stands(one: Beside, off: _Asked, apart: _Asked, told: Told) -> Off | None:

@@ -52,8 +52,9 @@ def right_slices(*, skilled: bool = False) -> tuple[dict[str, list[LabelledDay]]
     means = [((pl.col(name) * pl.col("n")).sum() / pl.col("n").sum()).alias(name) for name in days.columns[3:]]
     whole = origins.group_by("day").agg(*means, pl.col("n").sum()).select(days.columns[1:], slice=pl.lit("all"))
     month = ["slice", pl.col("day").dt.month()]
-    n, happened, predicted, loss, base_loss = (
-        (pl.col("n") * factor).sum().over(month) for factor in (1, *map(pl.col, ("observed", "predicted", "loss", "base_loss")))
+    n = pl.col("n").sum().over(month)
+    happened, predicted, loss, base_loss = (
+        (pl.col("n") * pl.col(name)).sum().over(month) for name in ("observed", "predicted", "loss", "base_loss")
     )
     right = pl.concat([days, whole.select(days.columns)]).with_columns(predicted=pl.col("predicted") * happened / predicted)
     if not skilled:
