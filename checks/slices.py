@@ -1,56 +1,23 @@
-"""Whether answers are calibrated in every slice of the evaluation: in none are they off apart from all others."""
+"""Whether in every slice answers are calibrated, and beat the base rate: in none are they off apart from all other answers."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
+from checks.beside import Beside, Off, Told, beside, in_every_slice, mean_of_others
 from checks.calibration import (
     NEGLIGIBLE_RATIO,
     STANDING_DAYS,
     are_shares,
     differences,
     predicted_over_observed,
-    still_stands,
     variance_by_chance,
     weights,
 )
 from checks.days import Floats, LabelledDay, counts
-from checks.shift import Evidence, Shift, evidence, shifts_in, usual_variance
+from checks.shift import usual_variance
 from checks.verdict import Verdict
-
-# How much the days of a slice scatter is learnt from its own; with fewer rows on a usual day they are mostly chance.
-FEWEST_DAYS, FEWEST_ROWS_A_DAY = 14, 5
-_LEAST = np.finfo(float).tiny
-_NAMED = 5
-
-
-class _Beside(NamedTuple):
-    """A slice and all other answers on the same days.
-
-    `off` is for each day how much more happened than was predicted, `apart` how much more of that than in all others. `by_chance`
-    is how much a day's rows alone make of it: the variance of shares in log odds, of other values nothing.
-    """
-
-    days: list[LabelledDay]
-    others: list[LabelledDay]
-    off: Floats
-    apart: Floats
-    by_chance: float
-
-    @property
-    def rows(self) -> int:
-        """How many labelled answers the slice has."""
-        return int(counts(self.days).sum())
-
-
-class _Off(NamedTuple):
-    """A slice that is off: the day since which it seems to be so, the day on which that was seen, and which way."""
-
-    since: int
-    found: int
-    up: bool
 
 
 def calibrated_in_every_slice(
@@ -65,144 +32,128 @@ def calibrated_in_every_slice(
     seen less than four weeks ago is provisional: a slice has few rows, and is told as an error when it still is off by then.
     """
     shares = are_shares(whole)
-    beside = {name: _beside(days, whole, shares=shares) for name, days in slices.items()}
-    judged = {name: one for name, one in beside.items() if _is_enough(one, fewest_rows)}
-    few = sorted(beside.keys() - judged.keys())
-    unjudged = f"; too few rows to judge: {_listed(few)}" if few else ""
-    rows = max((one.rows for one in judged.values()), default=0)
-    if not judged:
-        what = f"{FEWEST_DAYS} days, {fewest_rows:,} labelled answers, and {FEWEST_ROWS_A_DAY} on a usual day"
-        return Verdict(passed=False, reason=f"no slice has enough to judge, which is {what}{unjudged}", limit=1.0)
-    pairs = [*judged.values()]
-    off, apart = (
-        _asked(series, pairs, alarms_in_a_year) for series in ([one.off for one in pairs], [one.apart for one in pairs])
-    )
-    found = {name: _stands(one, off[at], apart[at]) for at, (name, one) in enumerate(judged.items())}
-    parts = {
-        name: _part(one, found[name], _of_both(off[at].evidence, apart[at].evidence))
-        for at, (name, one) in enumerate(judged.items())
-    }
-    observed = max(part.observed or 0.0 for part in parts.values())
-    together = f"over {len(judged)} slices together" if len(judged) > 1 else "for this slice alone"
-    if not any(found.values()):
-        furthest = max(parts, key=lambda name: parts[name].observed or 0.0)
-        reason = (
-            f"nothing shows that a slice is off by more than its days scatter, and apart from all other answers; the furthest is "
-            f"{furthest}: {parts[furthest].reason}; {together}{unjudged}"
-        )
-        return Verdict(passed=True, reason=reason, observed=observed, limit=1.0, rows=rows, parts=parts)
-    failing = [name for name, one in found.items() if one]
-    worst, *others = sorted(failing, key=lambda name: (parts[name].provisional, -_rows_off(judged[name], found[name])))
-    also = f"; also off, perhaps with the same rows: {_listed(others)}" if others else ""
-    test = f"by a test that raises {alarms_in_a_year:g} false alarms a year at most {together}"
-    return Verdict(
-        passed=False,
-        reason=f"{worst}: {parts[worst].reason}, {test}{also}{unjudged}",
-        observed=observed,
-        limit=1.0,
-        rows=parts[worst].rows,
-        provisional=parts[worst].provisional,
-        remedy="recalibrate",
-        parts=parts,
+    pairs = {name: _calibration(days, whole, shares=shares) for name, days in slices.items()}
+    return in_every_slice(pairs, _CALIBRATED, alarms_in_a_year, fewest_rows)
+
+
+def base_rate_beaten_in_every_slice(
+    slices: Mapping[str, Sequence[LabelledDay]], whole: Sequence[LabelledDay], alarms_in_a_year: float, fewest_rows: int
+) -> Verdict:
+    """The same of skill: whether in no slice answers lose more than the base rate, and more of that than all other answers do.
+
+    A slice of which it cannot be told passes: in so few rows it seldom can be.
+    """
+    return in_every_slice({name: _skill(days, whole) for name, days in slices.items()}, _BEATEN, alarms_in_a_year, fewest_rows)
+
+
+def _calibration(days: Sequence[LabelledDay], whole: Sequence[LabelledDay], *, shares: bool) -> Beside:
+    """How much more happened than was predicted; a day's rows alone make shares scatter in log odds, other values by nothing."""
+
+    def rest(of_all: LabelledDay, part: LabelledDay) -> LabelledDay:
+        means = {name: mean_of_others(of_all, part, name) for name in ("predicted", "observed")}
+        within = {name: min(max(mean, 0.0), 1.0) if shares else mean for name, mean in means.items()}
+        return msgspec.structs.replace(of_all, n=of_all.n - part.n, **within)
+
+    mine, others = beside(days, whole, rest)
+    off, weight, n = differences(mine, shares=shares), weights(mine), counts(mine)
+    rows, rows_of_others = (np.array([day.observed - day.predicted for day in one]) for one in (mine, others))
+    return Beside(
+        days=mine,
+        others=others,
+        off=weight * off,
+        apart=weight * (off - differences(others, shares=shares)),
+        rows_off=n * rows,
+        rows_apart=n * (rows - rows_of_others),
+        least=variance_by_chance(mine) if shares else 0.0,
     )
 
 
-class _Asked(NamedTuple):
-    """What the detector said of one series: its evidence, and its alarms."""
+def _skill(days: Sequence[LabelledDay], whole: Sequence[LabelledDay]) -> Beside:
+    """How much more was lost than by the base rate, whose own days say how much they scatter at least."""
 
-    evidence: Evidence
-    alarms: list[Shift]
+    def rest(of_all: LabelledDay, part: LabelledDay) -> LabelledDay:
+        means = {name: mean_of_others(of_all, part, name) for name in ("loss", "base_loss")}
+        return msgspec.structs.replace(of_all, n=of_all.n - part.n, **means)
 
-
-def _asked(series: Sequence[Floats], pairs: Sequence[_Beside], alarms_in_a_year: float) -> list[_Asked]:
-    """The detector's word on a series of each slice; all are asked at once, each as long as it is."""
-    usual = [max(usual_variance(daily[:STANDING_DAYS]), one.by_chance, _LEAST) for daily, one in zip(series, pairs, strict=True)]
-    longest = max(len(daily) for daily in series)
-    padded = np.array([np.pad(daily, (0, longest - len(daily))) for daily in series])
-    known = evidence(padded, np.array(usual)[:, None], alarms_in_a_year / len(series))
-    found = []
-    for position, daily in enumerate(series):
-        mine = Evidence(known.up[position, : len(daily)], known.down[position, : len(daily)])
-        found.append(_Asked(mine, shifts_in(mine, daily, usual[position])))
-    return found
-
-
-def _beside(days: Sequence[LabelledDay], whole: Sequence[LabelledDay], *, shares: bool) -> _Beside:
-    """The days on which both the slice and others have labelled answers."""
-    all_of = {day.day: day for day in whole}
-    pairs = [(day, _others(all_of[day.day], day, shares=shares)) for day in days if day.day in all_of]
-    mine, others = [day for day, rest in pairs if rest.n > 0], [rest for _, rest in pairs if rest.n > 0]
-    off, weight = differences(mine, shares=shares), weights(mine)
-    by_chance = variance_by_chance(mine) if shares else 0.0
-    return _Beside(mine, others, weight * off, weight * (off - differences(others, shares=shares)), by_chance)
+    mine, others = beside(days, whole, rest)
+    weight, n = weights(mine), counts(mine)
+    more, more_of_others = _more_lost(mine), _more_lost(others)
+    of_base = weight * np.array([day.base_loss for day in mine])
+    least = usual_variance(of_base[:STANDING_DAYS])
+    return Beside(
+        days=mine,
+        others=others,
+        off=weight * more,
+        apart=weight * (more - more_of_others),
+        rows_off=n * more,
+        rows_apart=n * (more - more_of_others),
+        least=least if np.isfinite(least) else 0.0,
+    )
 
 
-def _others(whole: LabelledDay, part: LabelledDay, *, shares: bool) -> LabelledDay:
-    n = whole.n - part.n
-    means = {}
-    for name in ("predicted", "observed"):
-        mean = (whole.n * getattr(whole, name) - part.n * getattr(part, name)) / max(n, 1)
-        means[name] = min(max(mean, 0.0), 1.0) if shares else mean
-    return msgspec.structs.replace(whole, n=n, **means)
+def _more_lost(days: Sequence[LabelledDay]) -> Floats:
+    return np.array([day.loss - day.base_loss for day in days], dtype=np.float64)
 
 
-def _is_enough(one: _Beside, fewest_rows: int) -> bool:
-    if len(one.days) < FEWEST_DAYS or one.rows < fewest_rows:
-        return False
-    return float(np.median(counts(one.days))) >= FEWEST_ROWS_A_DAY
-
-
-def _stands(one: _Beside, off: _Asked, apart: _Asked) -> _Off | None:
-    """The first alarm that stands by the slice alone and beside all others, the same way, where it is not negligible."""
-    n = counts(one.days)
-    mine, rest = (np.array([day.observed - day.predicted for day in days]) for days in (one.days, one.others))
-    found = []
-    for up in (True, False):
-        own = [alarm for alarm in off.alarms if alarm.up == up and still_stands(alarm, n * mine)]
-        beside = [alarm for alarm in apart.alarms if alarm.up == up and still_stands(alarm, n * (mine - rest))]
-        if own and beside:
-            one_off = _Off(max(own[0].since, beside[0].since), max(own[0].found, beside[0].found), up)
-            found += [one_off] if _matters(one, one_off) else []
-    return min(found, key=lambda alarm: alarm.found, default=None)
-
-
-def _matters(one: _Beside, off: _Off) -> bool:
+def _is_no_negligible_ratio(one: Beside, off: Off) -> bool:
     mine, others = (predicted_over_observed(days[off.since :]) for days in (one.days, one.others))
     return abs(mine - 1) > NEGLIGIBLE_RATIO and abs(mine - others) > NEGLIGIBLE_RATIO * others
 
 
-def _part(one: _Beside, off: _Off | None, observed: float) -> Verdict:
-    if off is None:
-        mine, others = (predicted_over_observed(days[-STANDING_DAYS:]) for days in (one.days, one.others))
-        days = min(len(one.days), STANDING_DAYS)
-        reason = f"predicted over observed is {mine:.3f} over the last {days} days, in all other answers {others:.3f}"
-        return Verdict(passed=True, reason=reason, observed=observed, limit=1.0, rows=one.rows)
+def _off_ratio(one: Beside, off: Off) -> str:
     mine, others = (predicted_over_observed(days[off.since :]) for days in (one.days, one.others))
-    what, rows = "more" if off.up else "less", int(counts(one.days[off.since :]).sum())
-    reason = (
-        f"since {one.days[off.since].day} {what} happens than is predicted: predicted over observed is {mine:.3f}, in all other "
-        f"answers {others:.3f}, over {len(one.days) - off.since} days with {rows:,} labelled answers, "
-        f"seen on {one.days[off.found].day}"
-    )
-    is_new = len(one.days) - off.found <= STANDING_DAYS
-    if is_new:
-        reason += f", an error once it has stood for {STANDING_DAYS} days"
-    return Verdict(passed=False, reason=reason, observed=observed, limit=1.0, rows=rows, provisional=is_new, remedy="recalibrate")
-
-
-def _of_both(off: Evidence, apart: Evidence) -> float:
-    """How much evidence of the last four weeks there is of both, the same way."""
-    return max(
-        float(min(mine[-STANDING_DAYS:].max(), beside[-STANDING_DAYS:].max())) for mine, beside in zip(off, apart, strict=True)
+    return (
+        f"since {one.days[off.since].day} {'more' if off.up else 'less'} happens than is predicted: predicted over observed is "
+        f"{mine:.3f}, in all other answers {others:.3f}"
     )
 
 
-def _rows_off(one: _Beside, off: _Off | None) -> float:
-    """How many answers' worth a slice is off by since its alarm began."""
-    days = one.days[off.since :] if off else []
-    return abs(float(sum(day.n * (day.observed - day.predicted) for day in days)))
+def _sound_ratio(one: Beside) -> str:
+    mine, others = (predicted_over_observed(days[-STANDING_DAYS:]) for days in (one.days, one.others))
+    return f"predicted over observed is {mine:.3f} over the last {_newest(one)} days, in all other answers {others:.3f}"
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+def _loses_more(one: Beside, off: Off) -> bool:
+    return bool(one.rows_off[off.since :].sum() > 0 and one.rows_apart[off.since :].sum() > 0)
+
+
+def _off_loss(one: Beside, off: Off) -> str:
+    losses = _losses(one.days[off.since :], one.others[off.since :])
+    return f"since {one.days[off.since].day} answers are worse than none: {losses}"
+
+
+def _sound_loss(one: Beside) -> str:
+    return f"{_losses(one.days[-STANDING_DAYS:], one.others[-STANDING_DAYS:])}, over the last {_newest(one)} days"
+
+
+def _losses(mine: Sequence[LabelledDay], others: Sequence[LabelledDay]) -> str:
+    """Means over rows, of the answers and of the base rate."""
+    loss, base, others_loss, others_base = (
+        float(np.average([getattr(day, name) for day in days], weights=counts(days)))
+        for days in (mine, others)
+        for name in ("loss", "base_loss")
+    )
+    others_lose = f"in all other answers {others_loss:.4f}, the base rate's {others_base:.4f}"
+    return f"the loss is {loss:.4f}, the base rate's {base:.4f}; {others_lose}"
+
+
+def _newest(one: Beside) -> int:
+    return min(len(one.days), STANDING_DAYS)
+
+
+_CALIBRATED = Told(
+    ways=(True, False),
+    matters=_is_no_negligible_ratio,
+    off=_off_ratio,
+    sound=_sound_ratio,
+    nothing="nothing shows that a slice is off by more than its days scatter, and apart from all other answers",
+    remedy="recalibrate",
+)
+_BEATEN = Told(
+    ways=(True,),
+    matters=_loses_more,
+    off=_off_loss,
+    sound=_sound_loss,
+    nothing="nothing shows that a slice loses more than the base rate, by more than its days scatter, and apart from all others",
+    remedy="retrain",
+)

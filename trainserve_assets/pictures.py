@@ -15,6 +15,7 @@ DASHED: dict[str, Any] = {"color": GREY, "strokeDash": [4, 4]}
 _STYLE: dict[str, Any] = {
     "view": {"stroke": None},
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "gridColor": "#ddd", "tickColor": "#aaa"},
+    "header": {"labelFontSize": 12},
     "legend": {"orient": "top", "labelFontSize": 12, "title": None, "labelLimit": 300, "symbolType": "stroke", "columns": 3},
     "range": {"category": SERIES},
 }

@@ -10,8 +10,10 @@ from checks.days import LabelledDay
 
 FIRST = date(2013, 7, 1)
 ROWS = 500
+SKILL, _ROW_SCATTER = 0.05, 0.4
 
 Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 def labelled_days(number: int, seed: int, *, bias: float = 1.0, skill: float = 0.05, share: float = 1.0) -> list[LabelledDay]:
@@ -39,11 +41,18 @@ def labelled_days(number: int, seed: int, *, bias: float = 1.0, skill: float = 0
 
 
 def sliced_days(
-    number: int, seed: int, sizes: Mapping[str, int], *, moved: Mapping[str, float] = {}, moved_from: int = 0
+    number: int,
+    seed: int,
+    sizes: Mapping[str, int],
+    *,
+    moved: Mapping[str, float] = {},
+    lost: Mapping[str, float] = {},
+    moved_from: int = 0,
 ) -> tuple[dict[str, list[LabelledDay]], list[LabelledDay]]:
     """Days of slices of about so many answers, which share the shocks of days, and the days of all of them together.
 
-    A quarter is predicted, and happens. From day `moved_from` on the log odds of what happens in a slice are `moved` by so much.
+    A quarter is predicted, and happens; answers lose SKILL less than the base rate. From day `moved_from` on the log odds of what
+    happens in a slice are `moved`, and its answers have `lost`, by so much.
     """
     generator = np.random.default_rng(seed)
     shock = generator.normal(0, 0.25, number)
@@ -55,12 +64,20 @@ def sliced_days(
         later = np.where(np.arange(number) >= moved_from, moved.get(name, 0.0), 0.0)
         odds = shock + generator.normal(0, 0.08, number) + later - np.log(3)
         happened[name] = generator.binomial(n[name], 1 / (1 + np.exp(-odds)))
-    slices = {name: _days_of(rows, happened[name]) for name, rows in n.items()}
+    of_days = np.random.default_rng([seed, 1])
+    together = of_days.normal(0, 0.03, number)
+    more: dict[str, Floats] = {}
+    for name, rows in n.items():
+        later = np.where(np.arange(number) >= moved_from, lost.get(name, 0.0), 0.0)
+        more[name] = rows * (later - SKILL + together + of_days.normal(0, 1, number) * _ROW_SCATTER / np.sqrt(rows))
+    slices = {name: _days_of(rows, happened[name], more[name]) for name, rows in n.items()}
     none = np.zeros(number, dtype=np.int64)
-    return slices, _days_of(sum(n.values(), none), sum(happened.values(), none))
+    return slices, _days_of(sum(n.values(), none), sum(happened.values(), none), sum(more.values(), np.zeros(number)))
 
 
-def _days_of(n: Counts, happened: Counts) -> list[LabelledDay]:
+def _days_of(n: Counts, happened: Counts, more: Floats) -> list[LabelledDay]:
+    """`more` is what the answers of a day lose more than the base rate, together."""
+    base_loss = -(happened * np.log(0.25) + (n - happened) * np.log(0.75)) / n
     return [
         LabelledDay(
             day=FIRST + timedelta(days=day),
@@ -68,8 +85,8 @@ def _days_of(n: Counts, happened: Counts) -> list[LabelledDay]:
             labelled_share=1.0,
             predicted=0.25,
             observed=float(positives / rows),
-            loss=0.45,
-            base_loss=0.5,
+            loss=float(base + lost / rows),
+            base_loss=float(base),
         )
-        for day, (rows, positives) in enumerate(zip(n, happened, strict=True))
+        for day, (rows, positives, base, lost) in enumerate(zip(n, happened, base_loss, more, strict=True))
     ]

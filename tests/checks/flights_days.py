@@ -4,6 +4,7 @@
 """
 
 from datetime import date, datetime, timezone
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,18 +41,27 @@ def training_rates(trained_until: str) -> list[float]:
     return days["observed"].to_list()
 
 
-def right_slices() -> tuple[dict[str, list[LabelledDay]], list[LabelledDay]]:
-    """The days of each slice, and of all, with what is predicted made so much less or more that each is right in each month."""
+@cache
+def right_slices(*, skilled: bool = False) -> tuple[dict[str, list[LabelledDay]], list[LabelledDay]]:
+    """The days of each slice, and of all, with what is predicted made so much less or more that each is right in each month.
+
+    So is the loss: in each month it is just the base rate's, or, when it is to stay `skilled`, what it is.
+    """
     days = pl.read_csv(SLICES_FILE, try_parse_dates=True)
     origins = days.filter(pl.col("slice").str.starts_with("origin="))
-    means = [((pl.col(name) * pl.col("n")).sum() / pl.col("n").sum()).alias(name) for name in ("predicted", "observed")]
+    means = [((pl.col(name) * pl.col("n")).sum() / pl.col("n").sum()).alias(name) for name in days.columns[3:]]
     whole = origins.group_by("day").agg(*means, pl.col("n").sum()).select(days.columns[1:], slice=pl.lit("all"))
     month = ["slice", pl.col("day").dt.month()]
-    happened, predicted = ((pl.col("n") * pl.col(name)).sum().over(month) for name in ("observed", "predicted"))
+    n = pl.col("n").sum().over(month)
+    happened, predicted, loss, base_loss = (
+        (pl.col("n") * pl.col(name)).sum().over(month) for name in ("observed", "predicted", "loss", "base_loss")
+    )
     right = pl.concat([days, whole.select(days.columns)]).with_columns(predicted=pl.col("predicted") * happened / predicted)
+    if not skilled:
+        right = right.with_columns(loss=pl.col("loss") - (loss - base_loss) / n)
     found: dict[str, list[LabelledDay]] = {}
     for row in right.sort("slice", "day").iter_rows(named=True):
-        day = LabelledDay(**{name: row[name] for name in days.columns[1:]}, labelled_share=1.0, loss=0.0, base_loss=0.0)
+        day = LabelledDay(**{name: row[name] for name in days.columns[1:]}, labelled_share=1.0)
         found.setdefault(row["slice"], []).append(day)
     return found, found.pop("all")
 
@@ -110,7 +120,8 @@ def _made(scored: pl.DataFrame) -> pl.DataFrame:
 
 def _sliced(scored: pl.DataFrame) -> pl.DataFrame:
     later = scored.filter(pl.col("day") >= pl.col("trained_until").str.to_date())
-    means = [pl.col(name).mean().round(_SLICE_DIGITS) for name in ("predicted", "observed")]
+    means = [pl.col(name).mean().round(_SLICE_DIGITS) for name in ("predicted", "observed", "base_loss")]
+    means.append(pl.col(CHAMPION).mean().round(_SLICE_DIGITS).alias("loss"))
     parts = [
         later.with_columns(slice=f"{name}=" + pl.col(name)).group_by("slice", "day").agg(pl.len().alias("n"), *means)
         for name in ("origin", "carrier")

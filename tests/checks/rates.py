@@ -16,10 +16,11 @@ from checks.experiment_plan import ExperimentPlan
 from checks.paired_days import PART_OF_ALPHA
 from checks.sample_ratio import Assignment, sample_ratio_probability
 from checks.shift import evidence, usual_variance
+from checks.slices import base_rate_beaten_in_every_slice
 from tests.checks import flights_days
-from tests.checks.days import sliced_days
+from tests.checks.days import SKILL, sliced_days
 from tests.checks.paired import Floats, blocks_of, wrong_gos
-from tests.checks.sliced import EVEN, MOVED, UNEVEN_SIZES, bootstrapped, days_until_off, years_off
+from tests.checks.sliced import EVEN, LARGEST, MOVED, UNEVEN_SIZES, bootstrapped, days_until_off, years_off
 from tests.checks.test_drift import days_of_counts, seasonal_days, weeks_above
 from tests.checks.test_experiment import wrong_decisions
 from tests.checks.test_guardrails import stopped_without_harm
@@ -72,6 +73,25 @@ def slices() -> Iterator[Row]:
             found = [days_until_off(sliced_days(120, seed, sizes, moved={MOVED: shift}, moved_from=40)) for seed in range(20)]
             days = f"{np.median(found):.0f}, {np.quantile(found, 0.9):.0f}"
             yield "by slice", f"days until an alarm, median and 90 %, log odds of 100 rows a day off by {shift:g}, {what}", days
+
+
+def skill_by_slice() -> Iterator[Row]:
+    """The same of skill: slices just without it beside others that have it; then one that loses it on the fortieth day."""
+    claim = base_rate_beaten_in_every_slice
+    for skilled, how in ((False, "each just without skill, beside others that have it"), (True, "with the skill that they have")):
+        share = years_off((bootstrapped(seed, skilled=skilled) for seed in range(_YEARS)), claim)
+        name = f"years with a false alarm of any of 14 slices, flights, trained until {MAY}, {how}"
+        yield "skill by slice", name, f"{share:.0%}"
+    for what, sizes in (("5 slices of 60 to 300 rows a day", EVEN), ("13 slices of 5 to 300 rows a day", UNEVEN_SIZES)):
+        gone = {name: SKILL for name in sizes if name != LARGEST}
+        years = (sliced_days(365, seed, sizes, lost=gone) for seed in range(_YEARS))
+        name = f"years with a false alarm of any of {what}, all but the largest just without skill"
+        yield "skill by slice", name, f"{years_off(years, claim):.0%}"
+        for loses in (0.05, 0.1, 0.2):
+            lost = {MOVED: SKILL + loses}
+            found = [days_until_off(sliced_days(120, seed, sizes, lost=lost, moved_from=40), claim) for seed in range(20)]
+            name = f"days until an alarm, median and 90 %, 100 rows a day losing {loses:g} more than the base rate, {what}"
+            yield "skill by slice", name, f"{np.median(found):.0f}, {np.quantile(found, 0.9):.0f}"
 
 
 def drift() -> Iterator[Row]:
@@ -169,7 +189,7 @@ def main() -> None:
     """Print the table."""
     table = Table("check", "what", "measured", title="How often each check is wrong, and how soon it is right")
     markdown = []
-    for measure in (calibration, slices, skill, drift, sample_ratio, guardrails, experiments):
+    for measure in (calibration, slices, skill, skill_by_slice, drift, sample_ratio, guardrails, experiments):
         for row in measure():
             table.add_row(*row)
             markdown.append("| " + " | ".join(row) + " |")

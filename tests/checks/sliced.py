@@ -1,6 +1,6 @@
 """Years of slices: how often any is called off though it is right, and how soon one is that is not."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 import msgspec
@@ -13,23 +13,22 @@ from checks.verdict import Verdict
 from tests.checks import flights_days
 
 RATE = 0.2
-MOVED = "depot=harbour"
-EVEN = {"depot=north": 300, "depot=south": 200, MOVED: 100, "depot=airport": 60, "depot=hill": 60}
-UNEVEN_SIZES = {"depot=north": 300, MOVED: 100, **{f"depot={rows}": rows for rows in range(5, 60, 5)}}
+LARGEST, MOVED = "depot=north", "depot=harbour"
+EVEN = {LARGEST: 300, "depot=south": 200, MOVED: 100, "depot=airport": 60, "depot=hill": 60}
+UNEVEN_SIZES = {LARGEST: 300, MOVED: 100, **{f"depot={rows}": rows for rows in range(5, 60, 5)}}
 _BLOCK, _YEAR = 14, 365
 _NEW_YEAR = date(2014, 1, 1)
 
 Sliced = tuple[dict[str, list[LabelledDay]], list[LabelledDay]]
+Claim = Callable[[Mapping[str, Sequence[LabelledDay]], Sequence[LabelledDay], float, int], Verdict]
 
 
-def judged(sliced: Sliced, until: int | None = None, rows: int = 200) -> Verdict:
+def judged(sliced: Sliced, until: int | None = None, claim: Claim = calibrated_in_every_slice) -> Verdict:
     """As they were judged when so many days of all were known."""
     slices, whole = sliced
     known = whole[:until]
     last = known[-1].day if known else date.min
-    return calibrated_in_every_slice(
-        {name: [day for day in days if day.day <= last] for name, days in slices.items()}, known, RATE, rows
-    )
+    return claim({name: [day for day in days if day.day <= last] for name, days in slices.items()}, known, RATE, 200)
 
 
 def off(verdict: Verdict) -> list[str]:
@@ -37,21 +36,25 @@ def off(verdict: Verdict) -> list[str]:
     return [name for name, part in verdict.parts.items() if not part.passed]
 
 
-def days_until_off(sliced: Sliced, begins: int = 40) -> int:
+def days_until_off(sliced: Sliced, claim: Claim = calibrated_in_every_slice, begins: int = 40) -> int:
     """Looking every day from this one on; the number of days there are, when none is."""
     _, whole = sliced
-    return next((look - begins for look in range(begins + 1, len(whole) + 1) if off(judged(sliced, look))), len(whole))
+    return next((look - begins for look in range(begins + 1, len(whole) + 1) if off(judged(sliced, look, claim))), len(whole))
 
 
-def years_off(years: Iterable[Sliced]) -> float:
+def years_off(years: Iterable[Sliced], claim: Claim = calibrated_in_every_slice) -> float:
     """The share of years in which any slice is called off. An alarm stands for four weeks, so none is missed."""
     looks = [*range(STANDING_DAYS, _YEAR, STANDING_DAYS - 1), _YEAR]
-    return float(np.mean([any(off(judged(year, look)) for look in looks) for year in years]))
+    return float(np.mean([any(off(judged(year, look, claim)) for look in looks) for year in years]))
 
 
-def bootstrapped(seed: int) -> Sliced:
-    """A year of real days on which each slice is right in each month: blocks of two weeks, all slices of a day together."""
-    slices, whole = flights_days.right_slices()
+def bootstrapped(seed: int, *, skilled: bool = False) -> Sliced:
+    """A year of real days on which each slice is right in each month: blocks of two weeks, all slices of a day together.
+
+    Unless they stay `skilled`, slices are just without skill, beside others that have it.
+    """
+    slices, _ = flights_days.right_slices(skilled=skilled)
+    _, whole = flights_days.right_slices(skilled=True)
     generator = np.random.default_rng(seed)
     begins = generator.integers(0, len(whole) - _BLOCK, _YEAR // _BLOCK + 1)
     drawn = [whole[begin + number].day for begin in begins for number in range(_BLOCK)][:_YEAR]

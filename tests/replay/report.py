@@ -12,7 +12,12 @@ from tests.replay.alerts import TRAFFIC, Alert
 from tests.replay.faults import Found
 
 DRIFT = "inputs_look_like_training"
-PERFORMANCE = ("answers_are_calibrated", "answers_beat_the_base_rate", "calibrated_in_every_slice")
+PERFORMANCE = (
+    "answers_are_calibrated",
+    "answers_beat_the_base_rate",
+    "calibrated_in_every_slice",
+    "base_rate_beaten_in_every_slice",
+)
 MOST_TRAFFIC_A_WEEK, TRAFFIC_MINUTES = 0.2, 10
 _DAY_MINUTES, _A_DAY = 1440, timedelta(days=1)
 

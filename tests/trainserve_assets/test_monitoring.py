@@ -54,6 +54,7 @@ def test_a_sound_log_passes_every_check_but_that_its_release_was_for_a_year(watc
         "answers_are_calibrated",
         "calibrated_in_every_slice",
         "answers_beat_the_base_rate",
+        "base_rate_beaten_in_every_slice",
         "inputs_look_like_training",
         "every_logged_digest_was_live",
         "scores_are_the_packages",

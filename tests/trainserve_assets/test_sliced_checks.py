@@ -1,4 +1,4 @@
-"""The claim that answers are calibrated in every slice, as Dagit shows it."""
+"""The claims that answers are calibrated, and beat the base rate, in every slice, as Dagit shows them."""
 
 import dagster as dg
 import polars as pl
@@ -8,8 +8,9 @@ from lake.home import Home
 from tests.parcel_log import PER_DAY, answers, append_log, fortnight, labels_of, two_arms, write_history, write_releases
 from tests.parcel_training import Platform, failures, parcel_use_case
 from trainserve_assets.use_case import UseCase
+from trainserve_assets.verdicts import PARTS
 
-CLAIM = "calibrated_in_every_slice"
+CLAIM, SKILL = "calibrated_in_every_slice", "base_rate_beaten_in_every_slice"
 HARBOUR = pl.col("depot") == "harbour"
 
 
@@ -34,7 +35,7 @@ def said(platform: Platform) -> dict[str, dg.AssetCheckEvaluation]:
 
 def parts(evaluation: dg.AssetCheckEvaluation) -> dict[str, bool]:
     """Which slices pass."""
-    shown = evaluation.metadata["parts"]
+    shown = evaluation.metadata[PARTS]
     assert isinstance(shown, dg.TableMetadataValue)
     return {str(one.data["about"]): bool(one.data["passed"]) for one in shown.records}
 
@@ -55,6 +56,40 @@ def test_answers_that_are_wrong_in_one_slice_of_one_arm_are_one_finding_that_nam
     shown = parts(found)
     assert {"carrier=bike", "carrier=null", "carrier=van", "depot=north", "depot=south"} == shown.keys() - {"depot=harbour"}
     assert [name for name, passed in shown.items() if not passed] == ["depot=harbour"]
+    assert next(iter(shown)) == "depot=harbour", "what failed stands first"
+    assert "data:image/svg+xml" in str(found.metadata["picture"].value)
+
+
+def test_answers_that_are_worse_than_none_in_one_slice_are_one_finding_that_names_it_its_remedy_and_its_parts(
+    watched: Platform,
+) -> None:
+    sent = fortnight()
+    wrong = pl.when(HARBOUR).then(0.95 - 0.9 * pl.col("label")).otherwise("probability")
+    append_log(watched.home.lake, answers(sent, scores=pl.concat_list(wrong)), labels_of(sent))
+
+    found = said(watched)[SKILL]
+
+    assert not found.passed
+    assert found.severity == dg.AssetCheckSeverity.WARN
+    assert (found.description or "").startswith("depot=harbour: since 2013-07-0")
+    assert "answers are worse than none: the loss is 2." in (found.description or "")
+    assert "an error once it has stood for 28 days" in (found.description or "")
+    assert found.metadata["remedy"].value == "retrain"
+    shown = parts(found)
+    assert [name for name, passed in shown.items() if not passed] == ["depot=harbour"]
+    assert "skill (dashed" in str(found.metadata["picture"].value)
+
+
+def test_the_picture_of_slices_is_shown_with_the_windows_and_with_no_check_that_passed(watched: Platform) -> None:
+    sent = fortnight()
+    append_log(watched.home.lake, answers(sent), labels_of(sent))
+
+    result = watched.run(["windows"])
+
+    [materialized] = result.get_asset_materialization_events()
+    assert "data:image/svg+xml" in str(materialized.materialization.metadata["skill_by_slice"].value)
+    shown = {evaluation.check_name: evaluation.metadata for evaluation in result.get_asset_check_evaluations()}
+    assert not shown[SKILL].keys() & {"picture", "remedy"}
 
 
 def test_a_sound_log_passes_in_every_slice_also_in_one_without_a_value_and_a_new_one(watched: Platform) -> None:
@@ -62,10 +97,11 @@ def test_a_sound_log_passes_in_every_slice_also_in_one_without_a_value_and_a_new
     sent = fortnight().with_columns(carrier=new)
     append_log(watched.home.lake, answers(sent), labels_of(sent))
 
-    found = said(watched)[CLAIM]
+    found = said(watched)
 
-    assert found.passed
-    assert {"carrier=drone", "carrier=null", "depot=harbour"} < parts(found).keys()
+    for claim in (CLAIM, SKILL):
+        assert found[claim].passed
+        assert {"carrier=drone", "carrier=null", "depot=harbour"} < parts(found[claim]).keys()
 
 
 def test_answers_that_are_wrong_everywhere_are_an_error_of_the_whole_alone(watched: Platform) -> None:
@@ -82,11 +118,12 @@ def test_answers_that_are_wrong_everywhere_are_an_error_of_the_whole_alone(watch
 def test_while_labels_are_missing_it_is_a_warning_for_want_of_evidence(watched: Platform) -> None:
     append_log(watched.home.lake, answers(fortnight()))
 
-    found = said(watched)[CLAIM]
+    found = said(watched)
 
-    assert not found.passed
-    assert found.severity == dg.AssetCheckSeverity.WARN
-    assert "no slice has enough to judge" in (found.description or "")
+    for claim in (CLAIM, SKILL):
+        assert not found[claim].passed
+        assert found[claim].severity == dg.AssetCheckSeverity.WARN
+        assert "no slice has enough to judge" in (found[claim].description or "")
 
 
 @pytest.mark.parametrize("use_case", [parcel_use_case(slices=())])
@@ -94,8 +131,9 @@ def test_a_use_case_without_slices_passes_and_says_so(watched: Platform) -> None
     sent = fortnight()
     append_log(watched.home.lake, answers(sent), labels_of(sent))
 
-    found = said(watched)[CLAIM]
+    found = said(watched)
 
-    assert found.passed
-    assert (found.description or "").startswith("the use case has no `slices`")
-    assert "parts" not in found.metadata
+    for claim in (CLAIM, SKILL):
+        assert found[claim].passed
+        assert (found[claim].description or "").startswith("the use case has no `slices`")
+        assert PARTS not in found[claim].metadata

@@ -1,6 +1,7 @@
 """The asset checks on `windows`: one for each claim."""
 
 from datetime import datetime, timezone
+from functools import partial
 
 import dagster as dg
 
@@ -32,6 +33,7 @@ def _check(use_case: UseCase, name: str, claim: Claim) -> dg.AssetChecksDefiniti
     def check(lake: LakeResource) -> dg.AssetCheckResult:
         seen = Seen(lake, use_case, datetime.now(timezone.utc))
         with lake.naming_files(use_case.name, WINDOWS, PREDICTIONS, DATASET):
-            return check_result(claim.decide(seen) or {"arms": _NOTHING}, claim.severity)
+            picture = None if claim.picture is None else partial(claim.picture, seen)
+            return check_result(claim.decide(seen) or {"arms": _NOTHING}, claim.severity, picture)
 
     return check

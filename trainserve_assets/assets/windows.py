@@ -12,7 +12,7 @@ from trainserve_assets.assets.window_checks import window_checks
 from trainserve_assets.automation import when_the_log_grew
 from trainserve_assets.resources import LakeResource
 from trainserve_assets.use_case import UseCase
-from trainserve_assets.windows.picture import windows_picture
+from trainserve_assets.windows.picture import slices_picture, windows_picture
 from trainserve_assets.windows.table import newest_windows
 from trainserve_assets.windows.update import update_windows
 
@@ -60,7 +60,11 @@ def windows_definitions(use_case: UseCase) -> dg.Definitions:
         rate = use_case.monitoring.drift_false_alarm_rate
         with lake.naming_files(use_case.name, PREDICTIONS, LABELS, WINDOWS, DATASET):
             update = update_windows(lake.home.lake, schema, config.days_back, rate, use_case.slices)
-            picture = windows_picture(newest_windows(table))
+            windows_now = newest_windows(table)
+            pictures = {
+                "predicted_and_observed": windows_picture(windows_now),
+                "skill_by_slice": slices_picture(windows_now, schema, use_case.slices),
+            }
         metadata: dict[str, Any] = {
             "new_figures": update.figures,
             "computed_days": len(update.days),
@@ -72,8 +76,7 @@ def windows_definitions(use_case: UseCase) -> dg.Definitions:
         }
         if update.without_reference:
             metadata["packages_not_in_the_lake"] = ", ".join(update.without_reference)
-        if picture:
-            metadata["predicted_and_observed"] = dg.MetadataValue.md(picture)
+        metadata |= {name: dg.MetadataValue.md(picture) for name, picture in pictures.items() if picture}
         return dg.MaterializeResult(metadata=metadata)
 
     return dg.Definitions(assets=[windows], asset_checks=window_checks(use_case))

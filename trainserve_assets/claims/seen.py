@@ -53,10 +53,12 @@ class Seen:
 class Claim(NamedTuple):
     """How a claim is decided, giving a verdict for each thing that is judged by its name; how bad it is; what it says.
 
-    `cron` says when it is looked at though nothing was logged; all claims are looked at with each new window.
+    `cron` says when it is looked at though nothing was logged; all claims are looked at with each new window. `picture` draws
+    what a finding is about.
     """
 
     decide: Callable[[Seen], Mapping[str, Verdict]]
     severity: dg.AssetCheckSeverity
     words: str
     cron: str | None = None
+    picture: Callable[[Seen], str | None] | None = None

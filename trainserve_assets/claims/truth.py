@@ -1,7 +1,7 @@
 """Claims about labels, and answers whose labels have arrived: whether they are calibrated, and worth having."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from checks.calibration import answers_are_calibrated
 from checks.days import LabelledDay
 from checks.label_arrival import labels_arrive_as_usual
 from checks.skill import answers_beat_the_base_rate
-from checks.slices import calibrated_in_every_slice
+from checks.slices import base_rate_beaten_in_every_slice, calibrated_in_every_slice
 from checks.verdict import Verdict
 from lake.parameters.changes import score_effects
 from lake.tables import WINDOWS
@@ -18,6 +18,7 @@ from trainserve_assets.claims.seen import ERROR, WARN, Claim, Seen
 from trainserve_assets.planned_shares import find_plan
 from trainserve_assets.windows.judged import active_arms, aged_shares, labelled_days, served, sliced_days, unchanged_since
 from trainserve_assets.windows.metrics import LABELLED
+from trainserve_assets.windows.picture import RATIO, SKILL, Drawn, slices_picture, windows_picture
 from trainserve_assets.windows.slices import sliced_fields
 from trainserve_assets.windows.table import figures_by_knowledge
 
@@ -27,6 +28,8 @@ _NO_MEAN = Verdict(passed=True, reason="an answer is one score for each class: t
 _NO_SLICES = Verdict(
     passed=True, reason="the use case has no `slices` whose values are logged and few: there is nothing to judge"
 )
+
+_Sliced = Callable[[Mapping[str, Sequence[LabelledDay]], Sequence[LabelledDay], float, int], Verdict]
 
 
 def _calibration(seen: Seen) -> Mapping[str, Verdict]:
@@ -43,16 +46,20 @@ def _calibration(seen: Seen) -> Mapping[str, Verdict]:
 
 
 def _calibration_by_slice(seen: Seen) -> Mapping[str, Verdict]:
-    limits, schema = seen.use_case.monitoring, seen.use_case.input_schema
-    if schema.task == "multiclass":
+    if seen.use_case.input_schema.task == "multiclass":
         return {"all arms": _NO_MEAN}
+    return _by_slice(seen, calibrated_in_every_slice)
+
+
+def _by_slice(seen: Seen, decide: _Sliced) -> Mapping[str, Verdict]:
+    limits, schema = seen.use_case.monitoring, seen.use_case.input_schema
     if not (fields := sliced_fields(schema, seen.use_case.slices)):
         return {"all arms": _NO_SLICES}
     verdicts = {}
     for arm, judged in _judged(seen):
         slices = sliced_days(seen.judged, arm, schema, judged.since, judged.holdout_of, fields)
         whole = _whole(seen, arm, judged)
-        verdicts[arm] = calibrated_in_every_slice(slices, whole, limits.false_alarms_in_a_year, limits.fewest_rows)
+        verdicts[arm] = decide(slices, whole, limits.false_alarms_in_a_year, limits.fewest_rows)
     return verdicts
 
 
@@ -62,6 +69,18 @@ def _skill(seen: Seen) -> Mapping[str, Verdict]:
         arm: answers_beat_the_base_rate(_whole(seen, arm, judged), limits.false_alarms_in_a_year, limits.fewest_rows)
         for arm, judged in _judged(seen)
     }
+
+
+def _skill_by_slice(seen: Seen) -> Mapping[str, Verdict]:
+    return _by_slice(seen, base_rate_beaten_in_every_slice)
+
+
+def _days_picture(seen: Seen) -> str | None:
+    return windows_picture(seen.windows)
+
+
+def _slices_picture(drawn: Drawn, seen: Seen) -> str | None:
+    return slices_picture(seen.windows, seen.use_case.input_schema, seen.use_case.slices, drawn)
 
 
 def _labels(seen: Seen) -> Mapping[str, Verdict]:
@@ -74,15 +93,25 @@ CLAIMS = {
         _labels, WARN, "At no age have the newest days less than half of the labels that days had before at that age."
     ),
     "answers_are_calibrated": Claim(
-        _calibration, ERROR, "Since its package answers on an arm, as much happens as is predicted; it may be asked every day."
+        _calibration,
+        ERROR,
+        "Since its package answers on an arm, as much happens as is predicted; it may be asked every day.",
+        picture=_days_picture,
     ),
     "calibrated_in_every_slice": Claim(
         _calibration_by_slice,
         ERROR,
         "In each slice of the evaluation as much happens as is predicted, or it is off by no more than all other answers are.",
+        picture=partial(_slices_picture, RATIO),
     ),
     "answers_beat_the_base_rate": Claim(
         _skill, ERROR, "Over the newest four weeks whose labels have arrived, answers lose less than the base rate of training."
+    ),
+    "base_rate_beaten_in_every_slice": Claim(
+        _skill_by_slice,
+        ERROR,
+        "In no slice of the evaluation do answers lose more than the base rate of training, unless all other answers do so too.",
+        picture=partial(_slices_picture, SKILL),
     ),
 }
 
