@@ -86,7 +86,7 @@ class GroupCommit:
         if failure is None:
             self.commits += 1
             self.records_committed += records
-            _hand_out(outcome.result(), group)
+            _hand_out(outcome.result(), group, records)
         else:
             told = SpoolUnavailable(str(failure)) if isinstance(failure, OSError) else failure
             for _, written in group:
@@ -129,10 +129,10 @@ class GroupCommit:
                 await self._thread.do(self._rotate)
 
 
-def _hand_out(sealed: Sealed, group: _Group) -> None:
-    """Give each request the receipt of its records, which are the last of the commit, in the order of the requests."""
+def _hand_out(sealed: Sealed, group: _Group, number: int) -> None:
+    """Give each request the receipt of its records: they are the last of the commit, so many, in the order of the requests."""
     commit = sealed.commit
-    seq = commit.last_seq + 1 - sum(len(records) for records, _ in group)
+    seq = commit.last_seq + 1 - number
     for records, written in group:
         if not written.done():  # its request was cancelled
             written.set_result(Receipt(commit, sealed.leaves, seq, len(records)))
