@@ -9,6 +9,7 @@ import keyword
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -193,7 +194,8 @@ class InputSchema(StrictDocument, frozen=True, kw_only=True):
         names = self.entity_key
         if not names:
             return lambda _record: None
-        return lambda record: self.spell_entity(getattr(record, name) for name in names)
+        read, spell = attrgetter(*names), self.spell_entity
+        return (lambda record: spell((read(record),))) if len(names) == 1 else lambda record: spell(read(record))
 
     @staticmethod
     def spell_entity(values: Iterable[object]) -> str:

@@ -66,7 +66,8 @@ class Arms:
         failed: list[str] = []
 
         def find_route() -> Route:
-            return self._router.made_up_for(exchange.use_case, failed) or self._router.route(exchange)
+            instead = self._router.made_up_for(exchange.use_case, failed) if failed else None
+            return instead or self._router.route(exchange)
 
         while True:
             try:

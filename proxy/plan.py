@@ -37,6 +37,8 @@ class Plan:
 
     def holder(self, key: str) -> tuple[str, int] | None:
         """Which challenger's arm has this key, and how many of its places come before: a smaller share keeps the first."""
+        if not self._spans:
+            return None
         place = (xxhash.xxh3_64_intdigest(f"{self.parameters.salt}:{key}".encode()) * PLACES) >> _BITS
         index = bisect_right(self._starts, place) - 1
         if index < 0:

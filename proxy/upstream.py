@@ -34,7 +34,7 @@ class Inquiry(msgspec.Struct, frozen=True, gc=False):
     rows: int
 
 
-class UpstreamAnswer(msgspec.Struct, frozen=True):
+class UpstreamAnswer(msgspec.Struct):
     """What a predictor answered, after how many attempts and how long; with status 200, its scores and who gave them."""
 
     status: int
@@ -101,7 +101,7 @@ class Upstreams:
             if replica is None or (tried and (left_s < _LEAST_S or not self._takes_retry(inquiry.request.name, arm, replicas))):
                 break
             tried.append(replica)
-            if replicas.choose(now, tried) is not None:  # one that hangs leaves time for another
+            if len(addresses) > 1 and replicas.choose(now, tried) is not None:  # one that hangs leaves time for another
                 left_s *= _OF_A_PROBE if replica.circuit.state(now) != "closed" else _OF_AN_ATTEMPT
             last = await _attempt(replica, inquiry, resilience, left_s)
             if isinstance(last, UpstreamAnswer) and last.status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -109,7 +109,8 @@ class Upstreams:
             now = time.perf_counter()
         latency_us = int((time.perf_counter() - began) * 1_000_000)
         if isinstance(last, UpstreamAnswer):
-            return msgspec.structs.replace(last, attempts=len(tried), latency_us=latency_us)
+            last.attempts, last.latency_us = len(tried), latency_us
+            return last
         raise UpstreamFailed(*_refusal(last, len(tried), resilience), len(tried), latency_us) from last
 
     async def fetch(

@@ -8,6 +8,7 @@ body in chunks, comes to them.
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import msgspec
@@ -24,6 +25,7 @@ Respond = Callable[[InterfaceName, str, Asked, str | None], Awaitable[Reply]]
 RespondTo = Callable[[Asked], Awaitable[Reply]]
 
 _LONGEST_BODY_BYTES = 64 * 1024
+_PATHS = 64  # so many that were asked for last are known at a glance
 _NAME = rb"([\w.~-]+)"
 _PREDICTION = re.compile(rb"/models/%b/predict|/v2/models/%b(?:/versions/%b)?/infer" % (_NAME, _NAME, _NAME))
 _BUNDLE = BUNDLE_PATH.encode()
@@ -68,6 +70,7 @@ class Lane:
         self._respond = respond
         self._longest_body = min(longest_body, _LONGEST_BODY_BYTES)
         self._respond_to_bundle = respond_to_bundle
+        self._responds_at = lru_cache(_PATHS)(self._find_at)
 
     def find(self, method: bytes, url: bytes, raw: Sequence[tuple[bytes, bytes]]) -> OnLane | None:
         """The request that has this head; None for one that does not go over the lane."""
@@ -83,7 +86,7 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - the edge of this program, as the framework's own is
             return problem_reply(error, asked.path)
 
-    def _responds_at(self, url: bytes) -> RespondTo | None:
+    def _find_at(self, url: bytes) -> RespondTo | None:
         if url == _BUNDLE:
             return self._respond_to_bundle
         found = _PREDICTION.fullmatch(url)

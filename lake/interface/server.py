@@ -19,6 +19,8 @@ from lake.listener import Door
 # Whoever was let in when the door closed has been accepted after so long.
 _SETTLE_S = 0.1
 _LONGEST_SETTLE_S = 2.0
+# So many objects that are new are looked through at once: those of the requests under way alone are more than Python's 700.
+_NEW_OBJECTS = 10_000
 _LEAVE = signal.SIGUSR1  # what the supervisor tells its workers first: to be ready no more
 
 
@@ -110,6 +112,7 @@ class _Server(uvicorn.Server):
         """Begin, and then give the other workers what they ask."""
         await super().startup(sockets)
         gc.freeze()  # what is here now stays: no collection has to look at it again
+        gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
         await self._worker.start()
 
     async def close_door(self) -> None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 from uuid_utils import uuid7
@@ -56,35 +55,33 @@ class Exchange(msgspec.Struct, kw_only=True):
         redactor = self.redactor
         if rows is None or redactor is None:
             raw = self.body[:MAXIMUM_RAW_BYTES] if redactor is not None and redactor.keeps_raw else None
-            return [encode_record(self._record(0, self.received_at_us, raw=raw, rule=self.rule))]
+            refused = self._record(0, self.received_at_us, self.rule)
+            refused.raw = raw
+            return [encode_record(refused)]
         times = event_times_us(redactor.schema, rows.records, self.received_at_us)
-        routing_key_hash = redactor.key_hash(self.routing_key)
+        entities = [redactor.entity(record) for record in rows.records]
+        hashed = redactor.key_hashes([self.routing_key, *entities])
         answers = scores if self.answers is None else self.answers
         if self.purpose == "shadow":
             answers = None  # nobody was answered
-        return [
-            encode_record(
-                self._record(
-                    index,
-                    times[index],
-                    client_request_id=rows.client_request_id,
-                    routing_key_hash=routing_key_hash,
-                    entity_key_hash=redactor.entity_hash(record),
-                    features=redactor.features(record),
-                    scores=None if scores is None else scores[index],
-                    answer=None if answers is None else answers[index],
-                    rule=self.rule_of(index),
-                )
-            )
-            for index, record in enumerate(rows.records)
-        ]
+        records = []
+        for index, row in enumerate(rows.records):
+            record = self._record(index, times[index], self.rule_of(index))
+            record.client_request_id = rows.client_request_id
+            record.routing_key_hash, record.entity_key_hash = hashed[self.routing_key], hashed[entities[index]]
+            record.features = redactor.features(row)
+            record.scores = None if scores is None else scores[index]
+            record.answer = None if answers is None else answers[index]
+            records.append(encode_record(record))
+        return records
 
     def rule_of(self, row: int) -> str | None:
         """What answered a row: the rule of the parameters that fired for it, else what routed the request."""
         rule = None if self.fired is None else self.fired[row]
         return self.rule if rule is None else rule.name
 
-    def _record(self, row: int, event_time_us: int, **of_the_row: Any) -> PredictionRecord:
+    def _record(self, row: int, event_time_us: int, rule: str | None) -> PredictionRecord:
+        """What all rows of the exchange have, for one of them."""
         release = self.release
         return PredictionRecord(
             use_case=self.use_case,
@@ -97,6 +94,7 @@ class Exchange(msgspec.Struct, kw_only=True):
             release_seq=None if release is None else release.seq,
             package_digest=None if release is None else release.package_digest,
             engine=self.engine,
+            rule=rule,
             parameters_version=self.parameters_version,
             client_id=self.client_id,
             outcome=self.outcome,
@@ -107,5 +105,4 @@ class Exchange(msgspec.Struct, kw_only=True):
             upstream_latency_us=self.upstream_latency_us,
             trace_id=self.trace_id,
             assigned_release_seq=None if self.assigned is None else self.assigned.seq,
-            **of_the_row,
         )

@@ -5,17 +5,20 @@ Each ends with a record that seals it: see `lake.log.commits`.
 
 import asyncio
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 
 from lake.errors import SpoolUnavailable
 from lake.log.chain import Chain, Sealed
 from lake.log.log_key import LogKey
+from lake.log.own_thread import OwnThread
 from lake.log.receipts import Receipt
 from lake.log.slot import Slot
 
 log = structlog.get_logger(__name__)
+
+_Group = list[tuple[list[bytes], asyncio.Future[Receipt]]]
 
 
 class GroupCommit:
@@ -33,11 +36,11 @@ class GroupCommit:
         self._chain = Chain(slot.folder, slot.spool_id, slot.chain, key)
         self._segment_bytes = segment_bytes
         self._segment_age_s = segment_age_s
-        self._waiting: list[tuple[list[bytes], asyncio.Future[Receipt]]] = []
-        self._committing: asyncio.Task[None] | None = None
+        self._waiting: _Group = []
+        self._committing = False
         self._rotating: asyncio.Task[None] | None = None
         self._closed = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._thread = OwnThread("spool")
 
     async def append(self, records: list[bytes]) -> Receipt:
         """Wait until these records are on disk; returns the receipt. Raises SpoolUnavailable when they cannot be written."""
@@ -46,8 +49,9 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         written: asyncio.Future[Receipt] = loop.create_future()
         self._waiting.append((records, written))
-        if self._committing is None:
-            self._committing = loop.create_task(self._commit())
+        if not self._committing:
+            self._committing = True
+            loop.call_soon(self._commit)  # behind all whose turn it is in this round of the loop: they come along
         return await written
 
     def start(self) -> None:
@@ -63,32 +67,35 @@ class GroupCommit:
             self._rotating.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._rotating
-        while self._committing is not None:
-            await self._committing
-        self._thread.shutdown()
+        while self._committing:
+            await self._thread.do(_nothing)
+        self._thread.end()
         with contextlib.suppress(OSError):  # the shipper then takes the segment as one that a crash left open
             self._rotate()
         self.slot.close()
 
-    async def _commit(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            group, self._waiting = self._waiting, []
-            records = [record for records, _ in group for record in records]
-            outcome = loop.run_in_executor(self._thread, self._write, records)
-            await asyncio.wait([outcome])
-            failure = outcome.exception()
-            self.failure = None if failure is None else str(failure)
-            if failure is None:
-                self.commits += 1
-                self.records_committed += len(records)
-                _hand_out(outcome.result(), group)
-                continue
+    def _commit(self) -> None:
+        """Have written what waits; nothing else is meanwhile."""
+        group, self._waiting = self._waiting, []
+        records = [record for records, _ in group for record in records]
+        self._thread.do(partial(self._write, records)).add_done_callback(partial(self._end, group, len(records)))
+
+    def _end(self, group: _Group, records: int, outcome: asyncio.Future[Sealed]) -> None:
+        failure = outcome.exception()
+        self.failure = None if failure is None else str(failure)
+        if failure is None:
+            self.commits += 1
+            self.records_committed += records
+            _hand_out(outcome.result(), group, records)
+        else:
             told = SpoolUnavailable(str(failure)) if isinstance(failure, OSError) else failure
             for _, written in group:
                 if not written.done():  # else its request was cancelled
                     written.set_exception(told)
-        self._committing = None
+        if self._waiting:
+            self._commit()
+        else:
+            self._committing = False
 
     def _write(self, records: list[bytes]) -> Sealed:
         sealed = self._chain.seal(records, self.slot.next_seq)
@@ -106,28 +113,31 @@ class GroupCommit:
             self.slot.rotate()
 
     async def _look_after(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._segment_age_s)
             try:
                 if self.failure is not None:
                     # Whoever is told of the failure may send no requests any more: without them it would never end.
-                    await loop.run_in_executor(self._thread, self.slot.probe)
+                    await self._thread.do(self.slot.probe)
                     self.failure = None
-                await loop.run_in_executor(self._thread, self.slot.sync)
+                await self._thread.do(self.slot.sync)
             except OSError as error:
                 if self.failure is None:
                     log.warning("acknowledged records may not be on disk", slot=str(self.slot.folder), error=str(error))
                 self.failure = str(error)
             with contextlib.suppress(OSError):  # a full disk: the next append says so to those who wait
-                await loop.run_in_executor(self._thread, self._rotate)
+                await self._thread.do(self._rotate)
 
 
-def _hand_out(sealed: Sealed, group: list[tuple[list[bytes], asyncio.Future[Receipt]]]) -> None:
-    """Give each request the receipt of its records, which are the last of the commit, in the order of the requests."""
+def _hand_out(sealed: Sealed, group: _Group, number: int) -> None:
+    """Give each request the receipt of its records: they are the last of the commit, so many, in the order of the requests."""
     commit = sealed.commit
-    seq = commit.last_seq + 1 - sum(len(records) for records, _ in group)
+    seq = commit.last_seq + 1 - number
     for records, written in group:
         if not written.done():  # its request was cancelled
             written.set_result(Receipt(commit, sealed.leaves, seq, len(records)))
         seq += len(records)
+
+
+def _nothing() -> None:
+    """What is done when all before it is."""

@@ -7,7 +7,7 @@ Without the key no hash leads back to a value, not even to one that can be guess
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -102,7 +102,7 @@ class Redactor:
         self.schema = schema
         self.keeps_raw = not any(field.sensitive for field in schema.fields)
         self._privacy = privacy
-        self._entity = schema.entity_reader()
+        self.entity = schema.entity_reader()
         self._features = self._features_reader()
 
     def key_hash(self, key: str | None) -> str | None:
@@ -111,7 +111,11 @@ class Redactor:
 
     def entity_hash(self, record: Any) -> str | None:
         """How the entity of a record stands in a row; None where the use case names none."""
-        return self.key_hash(self._entity(record))
+        return self.key_hash(self.entity(record))
+
+    def key_hashes(self, keys: Iterable[str | None]) -> dict[str | None, str | None]:
+        """How keys stand in rows: each is hashed once, however often it is there."""
+        return {key: self.key_hash(key) for key in set(keys)}
 
     def features(self, record: Any) -> Any:
         """The record as it may be kept: itself where no field is sensitive."""
