@@ -34,7 +34,7 @@ def answers_are_calibrated(
     known = bool(len(moved)) and np.isfinite(usual) and usual > 0
     found = evidence(moved, usual, alarms_in_a_year) if known else None
     less = counts(days) * np.array([day.observed - day.predicted for day in days])
-    alarms = [one for one in shifts_of(moved, usual, alarms_in_a_year) if still_stands(one, less)] if known else []
+    alarms = standing(shifts_of(moved, usual, alarms_in_a_year), less) if known else []
     lasting = [alarm for alarm in alarms if abs(predicted_over_observed(days[alarm.since :]) - 1) > NEGLIGIBLE_RATIO]
     recent = days[-STANDING_DAYS:]
     seen = f"predicted over observed is {predicted_over_observed(recent):.3f} over the last {len(recent)} days" if recent else ""
@@ -105,16 +105,22 @@ def weights(days: Sequence[LabelledDay]) -> Floats:
     return found
 
 
-def still_stands(alarm: Shift, less: Floats) -> bool:
-    """Whether an alarm is of the last four weeks, or the last four weeks have been off its way on every day since then.
+def standing(alarms: Sequence[Shift], less: Floats) -> list[Shift]:
+    """The alarms that are of the last four weeks, or whose way the last four weeks have been off on every day since then.
 
     `less` is for each day how much more happened than was predicted, in rows.
     """
-    for last in range(alarm.found + STANDING_DAYS, len(less)):
+    since = {up: _off_since(less, up=up) for up in {alarm.up for alarm in alarms}}
+    return [alarm for alarm in alarms if alarm.found + STANDING_DAYS >= since[alarm.up]]
+
+
+def _off_since(less: Floats, *, up: bool) -> int:
+    """The first day from which on, on every day, the last four weeks are off this way: looked for from the newest day back."""
+    for last in range(len(less) - 1, STANDING_DAYS - 1, -1):
         _, low, high = total_with_interval(less[last + 1 - STANDING_DAYS : last + 1])
-        if not (low > 0 if alarm.up else high < 0):
-            return False
-    return True
+        if not (low > 0 if up else high < 0):
+            return last + 1
+    return STANDING_DAYS
 
 
 def predicted_over_observed(days: Sequence[LabelledDay]) -> float:
