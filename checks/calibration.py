@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from checks.days import FEWEST_DAYS, Floats, LabelledDay, counts, total_with_interval
+from checks.days import FEWEST_DAYS, Floats, LabelledDay, counts, totals_with_intervals
 from checks.shift import Shift, evidence, shifts_of, usual_variance
 from checks.verdict import Verdict
 
@@ -110,17 +110,12 @@ def standing(alarms: Sequence[Shift], less: Floats) -> list[Shift]:
 
     `less` is for each day how much more happened than was predicted, in rows.
     """
-    since = {up: _off_since(less, up=up) for up in {alarm.up for alarm in alarms}}
-    return [alarm for alarm in alarms if alarm.found + STANDING_DAYS >= since[alarm.up]]
-
-
-def _off_since(less: Floats, *, up: bool) -> int:
-    """The first day from which on, on every day, the last four weeks are off this way: looked for from the newest day back."""
-    for last in range(len(less) - 1, STANDING_DAYS - 1, -1):
-        _, low, high = total_with_interval(less[last + 1 - STANDING_DAYS : last + 1])
-        if not (low > 0 if up else high < 0):
-            return last + 1
-    return STANDING_DAYS
+    if not alarms or len(less) <= STANDING_DAYS:
+        return [*alarms]
+    _, low, high = totals_with_intervals(np.lib.stride_tricks.sliding_window_view(less, STANDING_DAYS)[1:])
+    # For each way the last day on which it was not so.
+    broken = {up: max(np.flatnonzero(~is_off), default=-1) + STANDING_DAYS for up, is_off in ((True, low > 0), (False, high < 0))}
+    return [alarm for alarm in alarms if alarm.found + STANDING_DAYS > broken[alarm.up]]
 
 
 def predicted_over_observed(days: Sequence[LabelledDay]) -> float:
