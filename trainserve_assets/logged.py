@@ -16,7 +16,7 @@ NO_ARM = "no arm"
 _SMALLEST = 1e-15
 _LABEL = ("label", "labelled_at_utc")
 _COUNTED = ("label", "observed_at_utc", "received_at_utc", "spool_id", "seq")
-_AT_ONCE = 200_000
+_AT_ONCE = 262_144
 # How a label names predictions; of the first of each pair it is known where in the table it may be.
 _NAMES = (("request_id", "row"), ("event_time_utc", "entity_key_hash"))
 
@@ -73,7 +73,7 @@ def _said_of(day: date, predictions: pl.LazyFrame, labels: pl.LazyFrame, number:
     """
     first, other = _NAMES[number]
     values = predictions.select(first).collect()
-    near = labels.filter(_is_by(number), _near(values[first], day)).select(*_NAMES[number], *_COUNTED)
+    near = labels.filter(_is_by(number) & _near(values[first], day)).select(*_NAMES[number], *_COUNTED)
     known = near.collect()  # once, where a join looks many times
     if known.is_empty():
         return known.select("label", labelled_at_utc="received_at_utc").clear(values.height).rename(_numbered(number))
@@ -83,11 +83,17 @@ def _said_of(day: date, predictions: pl.LazyFrame, labels: pl.LazyFrame, number:
 
 
 def _near(values: pl.Series, day: date) -> pl.Expr:
-    """What lies within the range of these values, of times only of those of their day: one of a wrong clock may be far off."""
-    far = values.filter(values.dt.date() != day).unique() if values.dtype.is_temporal() else values.clear()
-    usual = values.filter(values.dt.date() == day) if far.len() else values
-    is_usual = pl.col(values.name).is_between(pl.lit(usual.min()), pl.lit(usual.max()))
-    return is_usual | pl.col(values.name).is_in(far.implode()) if far.len() else is_usual
+    """What may be one of these values: what lies in their range, of times in that of their day's or of those before or after it.
+
+    The event time of a row is another day's where a clock is wrong: nothing between the two is near.
+    """
+    parts = [values.drop_nulls()]
+    if values.dtype.is_temporal():
+        of = values.dt.date()
+        parts = [values.filter(which) for which in (of < day, of == day, of > day)]
+    ranges = [pl.col(values.name).is_between(pl.lit(part.min()), pl.lit(part.max())) for part in parts if part.len()]
+    # That it is null in all rows of a file is no range: only where it is asked whether it is, the file is passed over.
+    return pl.col(values.name).is_not_null() & pl.any_horizontal(pl.lit(value=False), *ranges)
 
 
 def read_predictions(lake: str, use_case: str, days_back: int | None = None) -> pl.LazyFrame:

@@ -1,6 +1,7 @@
 """Maintenance beside whoever writes and reads: no row is lost or doubled, nothing in use goes, and little stays."""
 
 import os
+import random
 import threading
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
@@ -98,6 +99,21 @@ def test_a_table_without_partitions_is_joined_too(home: Home) -> None:
 
     assert maintain(table(home), UPKEEP, NOW, thorough=False).files == 1
     assert numbers(table(home)) == list(range(1, FEWEST_SMALL_FILES + 1))
+
+
+def test_a_full_file_of_a_table_without_partitions_stays_as_it_is_and_of_one_stretch(home: Home) -> None:
+    """Joined with others again and again its rows would be mixed with theirs, and whoever looks for some would read all."""
+    texts = pl.Series([random.Random(number).randbytes(96).hex() for number in range(100_000)])
+    table(home).append_once(rows(1, 100_000).drop("event_date").with_columns(text=texts), "a")
+    full = files(table(home))
+    for number in range(FEWEST_SMALL_FILES):
+        table(home).append_once(rows(100_001 + number, 100_001 + number).drop("event_date"), "a")
+
+    assert maintain(table(home), UPKEEP, NOW, thorough=False).joined_files == FEWEST_SMALL_FILES
+
+    assert table(home).files()["num_records"].sort().to_list() == [FEWEST_SMALL_FILES, 100_000]
+    assert {Path(path) for path in table(home).open().file_uris()} & full == full
+    assert numbers(table(home)) == [*range(1, 100_001 + FEWEST_SMALL_FILES)]
 
 
 def test_a_source_goes_on_where_it_was_after_its_files_and_its_log_are_gone(home: Home) -> None:
