@@ -126,7 +126,9 @@ def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:
     joined = predictions.with_columns(pl.col("arm").fill_null(NO_ARM))
     for number in range(len(_NAMES)):
         joined = _joined(joined, labels.filter(_is_by(number)), number, ordered=True)
-    return joined.with_columns(**_known_later()).drop(name for number in range(len(_NAMES)) for name in _numbered(number).values())
+    return joined.with_columns(**_known_later()).drop(
+        name for number in range(len(_NAMES)) for name in _numbered(number).values()
+    )
 
 
 def _is_by(number: int) -> pl.Expr:

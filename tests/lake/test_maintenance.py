@@ -1,13 +1,13 @@
 """Maintenance beside whoever writes and reads: no row is lost or doubled, nothing in use goes, and little stays."""
 
 import os
-import random
 import threading
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -103,8 +103,9 @@ def test_a_table_without_partitions_is_joined_too(home: Home) -> None:
 
 def test_a_full_file_of_a_table_without_partitions_stays_as_it_is_and_of_one_stretch(home: Home) -> None:
     """Joined with others again and again its rows would be mixed with theirs, and whoever looks for some would read all."""
-    texts = pl.Series([random.Random(number).randbytes(96).hex() for number in range(100_000)])
-    table(home).append_once(rows(1, 100_000).drop("event_date").with_columns(text=texts), "a")
+    noise = np.random.default_rng(1).bytes(96 * 100_000).hex()
+    texts = [noise[first : first + 192] for first in range(0, len(noise), 192)]
+    table(home).append_once(rows(1, 100_000).drop("event_date").with_columns(text=pl.Series(texts)), "a")
     full = files(table(home))
     for number in range(FEWEST_SMALL_FILES):
         table(home).append_once(rows(100_001 + number, 100_001 + number).drop("event_date"), "a")
