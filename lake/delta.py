@@ -292,11 +292,7 @@ def rows_at(address: str, version: int, columns: Collection[str]) -> pl.LazyFram
 
 def file_properties(columns: Collection[str]) -> WriterProperties:
     """How the files of rows with these columns are written."""
-    distinct = [column for column in _DISTINCT if column in columns]
-    plain = ColumnProperties(dictionary_enabled=False)
+    plain = dict.fromkeys([name for name in _DISTINCT if name in columns], ColumnProperties(dictionary_enabled=False))
     return WriterProperties(
-        compression="ZSTD",
-        max_row_group_size=_ROW_GROUP,
-        data_page_row_count_limit=_ROWS_BY_PAGE,
-        column_properties=dict.fromkeys(distinct, plain),
+        compression="ZSTD", max_row_group_size=_ROW_GROUP, data_page_row_count_limit=_ROWS_BY_PAGE, column_properties=plain
     )
