@@ -26,10 +26,11 @@ Result = TypeVar("Result")
 
 
 class Monitored(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of the update and of each check, the most memory above what was imported, and the rows that the update read."""
+    """Seconds of the update and of each check, processor time of both, the most memory above what was imported, and rows read."""
 
     update_s: float
     checks_s: dict[str, float]
+    processor_s: float
     memory_mb: float
     rows: int
 
@@ -42,11 +43,17 @@ class Monitored(msgspec.Struct, frozen=True, kw_only=True):
 def monitor(home: Home, now: datetime) -> Monitored:
     """One run, as the asset and its checks make it."""
     _imported()
-    before = _most_memory_mb()
+    before, began = _most_memory_mb(), time.process_time()
     made, update_s = _timed(partial(update, home))
     seen = Seen(LakeResource(root=str(home.root)), use_case(USE_CASE), now)
     checks_s = {name: _timed(partial(claim.decide, seen))[1] for name, claim in CLAIMS.items()}
-    return Monitored(update_s=update_s, checks_s=checks_s, memory_mb=_most_memory_mb() - before, rows=made.rows)
+    return Monitored(
+        update_s=update_s,
+        checks_s=checks_s,
+        processor_s=time.process_time() - began,
+        memory_mb=_most_memory_mb() - before,
+        rows=made.rows,
+    )
 
 
 def update(home: Home) -> Update:

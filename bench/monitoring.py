@@ -2,8 +2,8 @@
 
 A home has a day of predictions and labels that no windows were computed of; a process of its own updates the windows and asks all
 checks. Then days of fewer rows are logged one after the other, with their windows and the upkeep of tables: all that a day
-leaves behind. Copies of the home as it was before the first and before the last of them are monitored in turn, round after round,
-so that a machine that is slow for a while is so for both.
+leaves behind. Copies of the home as it was with the first and with the last of them, each also with so large a day in its place,
+are monitored in turn, round after round, so that a machine that is slow for a while is so for all.
 """
 
 import shutil
@@ -33,14 +33,16 @@ LIBRARIES = ("polars", "deltalake", "numpy")
 
 
 class Monitoring(Line, frozen=True, kw_only=True):
-    """Medians over the rounds. `ratio` is that of the seconds to those of the first day, within each round."""
+    """Medians over the rounds. Ratios are those to the first day, within each round: of the seconds, and of processor time."""
 
     what: str
     rows: int
     update_s: float
     checks_s: float
+    processor_s: float
     memory_mb: float
     ratio: float | None
+    processor_ratio: float | None
     rounds: list[Monitored]
 
     def cells(self) -> dict[str, str]:
@@ -50,39 +52,53 @@ class Monitoring(Line, frozen=True, kw_only=True):
             "rows": f"{self.rows:,}",
             "update s": f"{self.update_s:.2f}",
             "checks s": f"{self.checks_s:.2f}",
+            "processor s": f"{self.processor_s:.2f}",
             "memory MB": f"{self.memory_mb:,.0f}",
             "of the first": "" if self.ratio is None else f"{self.ratio:.2f}",
+            "processor time": "" if self.processor_ratio is None else f"{self.processor_ratio:.2f}",
         }
 
 
 def measure(folder: Path, rounds: int, seconds: float, say: Callable[[str], None]) -> Report:
-    """Monitor the large day, then the first and the last of the small ones, in turn."""
+    """Monitor the first and the last day, each large and small, in turn."""
     rows, last = (ROWS, LAST) if seconds >= FULL_SECONDS else (QUICK_ROWS, QUICK_LAST)
     home = Home.at(folder / "home")
     days = Days(home, release_flights(home))
     say("logging days")
     days.log(0, ROWS_OF_A_DAY)
     monitor(home, _end(0))  # the package's holdout is looked at once
-    shutil.copytree(home.root, folder / "large")
-    Days(Home.at(folder / "large"), days.package_digest, days.logged).log(1, rows)
-    days.log(1, ROWS_OF_A_DAY)
-    shutil.copytree(home.root, folder / "first")
-    for number in range(2, last + 1):
-        update(home)
+    for number in range(1, last + 1):
+        if number in (1, last):
+            _log_beside(days, home, folder / f"large {number}", number, rows)
         days.log(number, ROWS_OF_A_DAY)
+        if number in (1, last):
+            shutil.copytree(home.root, folder / f"small {number}")
+        update(home)
         _keep_small(home, _end(number))
         if number % max(1, last // 10) == 0:
             say(f"{number} days")
-    found: dict[str, list[Monitored]] = {"a large day": [], "the first day": [], f"day {last}": []}
-    places = {"a large day": ("large", 1), "the first day": ("first", 1), f"day {last}": ("home", last)}
+    places = {
+        "a large day": ("large", 1),
+        f"the same, day {last}": ("large", last),
+        "the first day": ("small", 1),
+        f"day {last}": ("small", last),
+    }
+    found: dict[str, list[Monitored]] = {name: [] for name in places}
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
-        for name, (place, day) in places.items():
-            found[name].append(_monitored(folder / place, folder / "copy", day))
-    first = [one.seconds for one in found["the first day"]]
-    lines = [_line(name, measured, first if name == f"day {last}" else None) for name, measured in found.items()]
+        for name, (size, day) in places.items():
+            found[name].append(_monitored(folder / f"{size} {day}", folder / "copy", day))
+    lines = []
+    for first, later in (("a large day", f"the same, day {last}"), ("the first day", f"day {last}")):
+        lines += [_line(first, found[first], None), _line(later, found[later], found[first])]
     setup = f"days of {ROWS_OF_A_DAY:,} rows, {rounds} interleaved rounds, medians; windows updated, all checks asked"
     return report("monitoring", setup, lines, LIBRARIES)
+
+
+def _log_beside(days: Days, home: Home, copy: Path, number: int, rows: int) -> None:
+    """Log a day of other rows in a copy of a home."""
+    shutil.copytree(home.root, copy)
+    Days(Home.at(copy), days.package_digest, days.logged).log(number, rows)
 
 
 def _keep_small(home: Home, at: datetime) -> None:
@@ -105,13 +121,16 @@ def _end(day: int) -> datetime:
     return midnight + timedelta(days=day + 1, seconds=30)
 
 
-def _line(what: str, measured: list[Monitored], first: list[float] | None) -> Monitoring:
+def _line(what: str, measured: list[Monitored], first: list[Monitored] | None) -> Monitoring:
+    pairs = [*zip(measured, first or [], strict=first is not None)]
     return Monitoring(
         what=what,
         rows=measured[0].rows,
         update_s=median(one.update_s for one in measured),
         checks_s=median(sum(one.checks_s.values()) for one in measured),
+        processor_s=median(one.processor_s for one in measured),
         memory_mb=median(one.memory_mb for one in measured),
-        ratio=None if first is None else median(one.seconds / before for one, before in zip(measured, first, strict=True)),
+        ratio=median(one.seconds / before.seconds for one, before in pairs) if pairs else None,
+        processor_ratio=median(one.processor_s / before.processor_s for one, before in pairs) if pairs else None,
         rounds=measured,
     )

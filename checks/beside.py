@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from checks.calibration import STANDING_DAYS, still_stands
+from checks.calibration import STANDING_DAYS, standing
 from checks.days import Floats, LabelledDay, counts
 from checks.shift import Evidence, Shift, evidence, shifts_in, usual_variance
 from checks.verdict import Remedy, Verdict
@@ -141,10 +141,10 @@ def _asked(series: Sequence[Floats], pairs: Sequence[Beside], alarms_in_a_year: 
 
 def _stands(one: Beside, off: _Asked, apart: _Asked, told: Told) -> Off | None:
     """The first alarm that stands by the slice alone and beside all others, the same way, where it is not negligible."""
+    all_own, all_further = standing(off.alarms, one.rows_off), standing(apart.alarms, one.rows_apart)
     found = []
     for up in told.ways:
-        own = [alarm for alarm in off.alarms if alarm.up == up and still_stands(alarm, one.rows_off)]
-        further = [alarm for alarm in apart.alarms if alarm.up == up and still_stands(alarm, one.rows_apart)]
+        own, further = ([alarm for alarm in alarms if alarm.up == up] for alarms in (all_own, all_further))
         if own and further:
             one_off = Off(max(own[0].since, further[0].since), max(own[0].found, further[0].found), up)
             found += [one_off] if told.matters(one, one_off) else []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from checks.days import FEWEST_DAYS, Floats, LabelledDay, counts, total_with_interval
+from checks.days import FEWEST_DAYS, Floats, LabelledDay, counts, totals_with_intervals
 from checks.shift import Shift, evidence, shifts_of, usual_variance
 from checks.verdict import Verdict
 
@@ -34,7 +34,7 @@ def answers_are_calibrated(
     known = bool(len(moved)) and np.isfinite(usual) and usual > 0
     found = evidence(moved, usual, alarms_in_a_year) if known else None
     less = counts(days) * np.array([day.observed - day.predicted for day in days])
-    alarms = [one for one in shifts_of(moved, usual, alarms_in_a_year) if still_stands(one, less)] if known else []
+    alarms = standing(shifts_of(moved, usual, alarms_in_a_year), less) if known else []
     lasting = [alarm for alarm in alarms if abs(predicted_over_observed(days[alarm.since :]) - 1) > NEGLIGIBLE_RATIO]
     recent = days[-STANDING_DAYS:]
     seen = f"predicted over observed is {predicted_over_observed(recent):.3f} over the last {len(recent)} days" if recent else ""
@@ -105,16 +105,17 @@ def weights(days: Sequence[LabelledDay]) -> Floats:
     return found
 
 
-def still_stands(alarm: Shift, less: Floats) -> bool:
-    """Whether an alarm is of the last four weeks, or the last four weeks have been off its way on every day since then.
+def standing(alarms: Sequence[Shift], less: Floats) -> list[Shift]:
+    """The alarms that are of the last four weeks, or whose way the last four weeks have been off on every day since then.
 
     `less` is for each day how much more happened than was predicted, in rows.
     """
-    for last in range(alarm.found + STANDING_DAYS, len(less)):
-        _, low, high = total_with_interval(less[last + 1 - STANDING_DAYS : last + 1])
-        if not (low > 0 if alarm.up else high < 0):
-            return False
-    return True
+    if not alarms or len(less) <= STANDING_DAYS:
+        return [*alarms]
+    _, low, high = totals_with_intervals(np.lib.stride_tricks.sliding_window_view(less, STANDING_DAYS)[1:])
+    # For each way the last day on which it was not so.
+    broken = {up: max(np.flatnonzero(~is_off), default=-1) + STANDING_DAYS for up, is_off in ((True, low > 0), (False, high < 0))}
+    return [alarm for alarm in alarms if alarm.found + STANDING_DAYS > broken[alarm.up]]
 
 
 def predicted_over_observed(days: Sequence[LabelledDay]) -> float:

@@ -55,19 +55,30 @@ def standard_error_of_total(daily: Floats) -> float:
 
     Newey and West's estimator with Bartlett weights; the usual lag, which is 3 for a month.
     """
-    number = len(daily)
-    centred = daily - daily.mean()
-    lags = int(4 * (number / 100) ** (2 / 9))
-    variance = float(centred @ centred)
-    for lag in range(1, lags + 1):
-        variance += 2 * (1 - lag / (lags + 1)) * float(centred[lag:] @ centred[:-lag])
-    return float(np.sqrt(max(variance, 0.0) * number / (number - 1)))
+    return float(_standard_errors(daily))
 
 
 def total_with_interval(daily: Floats, level: float = 0.95) -> tuple[float, float, float]:
     """The sum of daily values and its interval, by Student's distribution with one degree of freedom less than days."""
+    total, low, high = totals_with_intervals(daily, level)
+    return float(total), float(low), float(high)
+
+
+def totals_with_intervals(daily: Floats, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
+    """The same of many series of as many days, of shape (..., days)."""
     from scipy.special import stdtrit
 
-    total = float(daily.sum())
-    width = float(stdtrit(len(daily) - 1, (1 + level) / 2)) * standard_error_of_total(daily)
+    total: Floats = daily.sum(axis=-1)
+    width = float(stdtrit(daily.shape[-1] - 1, (1 + level) / 2)) * _standard_errors(daily)
     return total, total - width, total + width
+
+
+def _standard_errors(daily: Floats) -> Floats:
+    number = daily.shape[-1]
+    centred = daily - daily.mean(axis=-1, keepdims=True)
+    lags = int(4 * (number / 100) ** (2 / 9))
+    variance = (centred * centred).sum(axis=-1)
+    for lag in range(1, lags + 1):
+        variance = variance + 2 * (1 - lag / (lags + 1)) * (centred[..., lag:] * centred[..., :-lag]).sum(axis=-1)
+    errors: Floats = np.sqrt(np.maximum(variance, 0.0) * number / (number - 1))
+    return errors

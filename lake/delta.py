@@ -40,6 +40,7 @@ _DISTINCT = (
 )
 # A page is bounded by its bytes; the few rows that a page has by default make a file greater by a fifth.
 _ROWS_BY_PAGE = 1_000_000
+_ROW_GROUP = 131_072  # what is read of a busy day at once, a slice of its rows or a range of its labels, is some of these
 # Of a commit that is tried again where others commit meanwhile.
 RETRIED = CommitProperties(max_commit_retries=_RETRIES_OF_ONE_COMMIT)
 
@@ -291,8 +292,7 @@ def rows_at(address: str, version: int, columns: Collection[str]) -> pl.LazyFram
 
 def file_properties(columns: Collection[str]) -> WriterProperties:
     """How the files of rows with these columns are written."""
-    distinct = [column for column in _DISTINCT if column in columns]
-    plain = ColumnProperties(dictionary_enabled=False)
+    plain = dict.fromkeys([name for name in _DISTINCT if name in columns], ColumnProperties(dictionary_enabled=False))
     return WriterProperties(
-        compression="ZSTD", data_page_row_count_limit=_ROWS_BY_PAGE, column_properties=dict.fromkeys(distinct, plain)
+        compression="ZSTD", max_row_group_size=_ROW_GROUP, data_page_row_count_limit=_ROWS_BY_PAGE, column_properties=plain
     )

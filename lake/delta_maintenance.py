@@ -9,8 +9,10 @@ import polars as pl
 
 from lake.delta import RETRIED, Table, file_properties
 
-_COMPACTED_BYTES = 128 * 1024 * 1024
-_SMALL_BYTES = _COMPACTED_BYTES // 4
+# Joining mixes rows, so a file of a table without partitions is full early: it then is of one stretch of time for good, and who
+# looks for rows of another passes over it by its ranges, however long the table grows.
+_FULL_BYTES, _FULL_BYTES_OF_PARTITION = 8 * 1024 * 1024, 128 * 1024 * 1024
+_SMALL = 4  # so many of its size make a full one
 
 
 def configure(table: Table, properties: Mapping[str, str]) -> bool:
@@ -30,12 +32,15 @@ def configure(table: Table, properties: Mapping[str, str]) -> bool:
 def compact(table: Table, fewest: int) -> int:
     """Join the small files of each partition that has at least this many; returns how many files were joined.
 
+    A file that is full is left as it is.
+
     Safe to run twice and beside appends: the rows are the same, and readers of an older version keep its files until
     `vacuum`. Raises Conflict where rows were deleted meanwhile; partitions that were done by then stay so.
     """
     handle = table.open()
     by = [f"partition.{column}" for column in handle.metadata().partition_columns]
-    small = table.files().filter(pl.col("size_bytes") < _SMALL_BYTES)
+    full = _FULL_BYTES_OF_PARTITION if by else _FULL_BYTES
+    small = table.files().filter(pl.col("size_bytes") < full // _SMALL)
     crowded = small.group_by(by or pl.lit(0).alias("all")).len().filter(pl.col("len") >= fewest)
     joined = 0
     with table.rewriting(handle):
@@ -45,7 +50,7 @@ def compact(table: Table, fewest: int) -> int:
                     (column.removeprefix("partition."), "=", str(value)) for column, value in zip(by, values, strict=True)
                 ]
                 or None,
-                target_size=_COMPACTED_BYTES,
+                target_size=full,
                 max_concurrent_tasks=1,  # bounded memory, and a core for those who serve
                 writer_properties=file_properties([field.name for field in handle.schema().fields]),
                 commit_properties=RETRIED,

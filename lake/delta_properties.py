@@ -16,7 +16,7 @@ WHOLE_LOG = {"delta.enableExpiredLogCleanup": "false"}
 # A range names the values at its ends, in clear, and stays when the row that had them is gone.
 NO_RANGES = {"delta.dataSkippingNumIndexedCols": "0"}
 # What readers of the log filter by: no value of a person is among it.
-_RANGED = ("event_time_utc", "received_at_utc", "arm", "package_digest", "outcome", "spool_id", "seq")
+_RANGED = ("request_id", "event_time_utc", "received_at_utc", "arm", "package_digest", "outcome", "spool_id", "seq")
 
 
 def keep_unused(kept: timedelta) -> dict[str, str]:

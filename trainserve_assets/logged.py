@@ -16,7 +16,9 @@ NO_ARM = "no arm"
 _SMALLEST = 1e-15
 _LABEL = ("label", "labelled_at_utc")
 _COUNTED = ("label", "observed_at_utc", "received_at_utc", "spool_id", "seq")
-_NAMED = ("request_id", "row", "entity_key_hash", "event_time_utc")
+_AT_ONCE = 262_144
+# How a label names predictions; of the first of each pair it is known where in the table it may be.
+_NAMES = (("request_id", "row"), ("event_time_utc", "entity_key_hash"))
 
 # What a model that always answers the usual would say: one probability, one for each class, or one value.
 Usual = tuple[float, ...]
@@ -30,26 +32,68 @@ def read_log(lake: str, schema: InputSchema, days_back: int | None = None) -> pl
 
 
 def read_day(lake: str, schema: InputSchema, day: date, columns: Collection[str | pl.Expr]) -> pl.DataFrame:
-    """The labelled predictions of one day of event time, in the order of the log. Of the labels only those near are read."""
+    """The labelled predictions of one day of event time, in the order of the log. Of the labels only those near are read.
+
+    So many predictions are read and joined at once: a join holds much of each. A column is computed of its row alone.
+    """
     order = ["spool_id", "seq", "arm"]
     of_day = Table(lake, schema.use_case, PREDICTIONS).scan_partitions("event_date", "=", day)
     labels = Table(lake, schema.use_case, LABELS)
     known = labels.scan() if labels.exists() else labels_schema(schema).to_frame().lazy()
-    found = _labels_of(of_day, known)  # before all else is read: what is joined by needs as much memory
-    rows = of_day.select(*order, *columns).collect().with_columns(*found)
-    rows = rows if rows.select(pl.struct(order)).to_series().is_sorted() else rows.sort(order)
+    parts = []
+    for first in range(0, max(of_day.select(pl.len()).collect().item(), 1), _AT_ONCE):
+        some = of_day.slice(first, _AT_ONCE)
+        found = _labels_of(day, some, known)  # before all else is read: what is joined by needs as much memory
+        parts.append(some.select(*order, *columns).collect().with_columns(*found).rechunk())
+    rows = pl.concat(parts, rechunk=False)  # all columns in the same pieces: were they not, whatever is done next copies them
+    rows = rows if _is_sorted(rows, order) else rows.sort(order)
     return rows.drop("spool_id", "seq")
 
 
-def _labels_of(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.DataFrame:
-    """Arm and label of each prediction, in their order. Of the labels those near are read."""
-    rows = predictions.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("place"), "arm", *_NAMED).collect()
-    near = [
-        pl.col(name).is_between(pl.lit(rows[name].min()), pl.lit(rows[name].max())) for name in ("request_id", "event_time_utc")
-    ]
-    known = labels.filter(pl.any_horizontal(near)).select(*_NAMED, *_COUNTED).collect()  # once, where a join looks many times
-    found = labelled(rows.lazy(), known.lazy(), ordered=False).select("place", "arm", *_LABEL)
-    return found.sort("place").drop("place").collect()  # these few columns alone: in order, a join costs twice as much
+def _is_sorted(rows: pl.DataFrame, by: list[str]) -> bool:
+    """Whether rows are in this order already, without a copy of what they are ordered by."""
+    is_before, is_same = pl.lit(value=False), pl.lit(value=True)
+    for name in by:
+        is_before |= is_same & (pl.col(name).shift() < pl.col(name))
+        is_same &= pl.col(name).shift() == pl.col(name)
+    return bool(rows.select((is_before | is_same).slice(1).fill_null(value=False).all()).item())
+
+
+def _labels_of(day: date, predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.DataFrame:
+    """Arm and label of some predictions of a day, in their order."""
+    arm = predictions.select(pl.col("arm").fill_null(NO_ARM)).collect()
+    said = [_said_of(day, predictions, labels, number) for number in range(len(_NAMES))]
+    return pl.concat([arm, *said], how="horizontal").select("arm", **_known_later())
+
+
+def _said_of(day: date, predictions: pl.LazyFrame, labels: pl.LazyFrame, number: int) -> pl.DataFrame:
+    """What labels by one of the names say of each prediction of a day, in their order. Of the labels those near are read.
+
+    Each name for itself, so that no more is held than one join needs, and nothing is joined where nobody uses it.
+    """
+    first, other = _NAMES[number]
+    values = predictions.select(first).collect()
+    near = labels.filter(_is_by(number) & _near(values[first], day)).select(*_NAMES[number], *_COUNTED)
+    known = near.collect()  # once, where a join looks many times
+    if known.is_empty():
+        return known.select("label", labelled_at_utc="received_at_utc").clear(values.height).rename(_numbered(number))
+    rows = predictions.select(other).collect().with_columns(values[first]).with_row_index("place")
+    joined = _joined(rows.lazy(), known.lazy(), number, ordered=False).drop(first, other)
+    return joined.sort("place").drop("place").collect()  # these few columns alone: in order, a join costs twice as much
+
+
+def _near(values: pl.Series, day: date) -> pl.Expr:
+    """What may be one of these values: what lies in their range, of times in that of their day's or of those before or after it.
+
+    The event time of a row is another day's where a clock is wrong: nothing between the two is near.
+    """
+    parts = [values.drop_nulls()]
+    if values.dtype.is_temporal():
+        of = values.dt.date()
+        parts = [values.filter(which) for which in (of < day, of == day, of > day)]
+    ranges = [pl.col(values.name).is_between(pl.lit(part.min()), pl.lit(part.max())) for part in parts if part.len()]
+    # That it is null in all rows of a file is no range: only where it is asked whether it is, the file is passed over.
+    return pl.col(values.name).is_not_null() & pl.any_horizontal(pl.lit(value=False), *ranges)
 
 
 def read_predictions(lake: str, use_case: str, days_back: int | None = None) -> pl.LazyFrame:
@@ -73,24 +117,41 @@ def stretch(rows: pl.LazyFrame, wanted: pl.Expr, last: int | None = None) -> pl.
     return rows.head(0) if places.is_empty() else rows.slice(places[0], places[-1] - places[0] + 1)
 
 
-def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame, *, ordered: bool = True) -> pl.LazyFrame:
-    """Predictions with `label` and `labelled_at_utc`, null while no label has arrived; one row for each prediction.
+def labelled(predictions: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:
+    """Predictions with `label` and `labelled_at_utc`, null while no label has arrived; one row for each, in their order.
 
-    In the order of the predictions, where it is `ordered`. A label names its prediction by request and row, or all
-    predictions about an entity at a time. Which of several counts for one name, `counted` says; of both names the one that
-    is known since later.
+    A label names its prediction by request and row, or all predictions about an entity at a time. Which of several counts for
+    one name, `counted` says; of both names the one that is known since later.
     """
-    by_request, by_entity = ["request_id", "row"], ["entity_key_hash", "event_time_utc"]
-    about = labels.filter(pl.col("request_id").is_null())
-    named = [counted(labels.filter(pl.col("request_id").is_not_null()), by_request), counted(about, by_entity)]
     joined = predictions.with_columns(pl.col("arm").fill_null(NO_ARM))
-    for number, (keys, known) in enumerate(zip((by_request, by_entity), named, strict=True)):
-        of_name = known.rename({name: f"{name}_{number}" for name in _LABEL})
-        joined = joined.join(of_name, on=keys, how="left", maintain_order="left" if ordered else "none")
+    for number in range(len(_NAMES)):
+        joined = _joined(joined, labels.filter(_is_by(number)), number, ordered=True)
+    return joined.with_columns(**_known_later()).drop(
+        name for number in range(len(_NAMES)) for name in _numbered(number).values()
+    )
+
+
+def _is_by(number: int) -> pl.Expr:
+    """Whether a label is by this name: by request, where it tells one."""
+    return pl.col("request_id").is_null() if number else pl.col("request_id").is_not_null()
+
+
+def _numbered(number: int) -> dict[str, str]:
+    return {name: f"{name}_{number}" for name in _LABEL}
+
+
+def _joined(predictions: pl.LazyFrame, labels: pl.LazyFrame, number: int, *, ordered: bool) -> pl.LazyFrame:
+    """Predictions with what labels by one name say; in their order, where it is `ordered`."""
+    keys = [*_NAMES[number]]
+    said = counted(labels, keys).rename(_numbered(number))
+    return predictions.join(said, on=keys, how="left", maintain_order="left" if ordered else "none")
+
+
+def _known_later() -> dict[str, pl.Expr]:
+    """Of what labels by both names say that which is known since later."""
     is_later, is_same = pl.col("labelled_at_utc_1") > pl.col("labelled_at_utc_0"), pl.col("label_1") == pl.col("label_0")
     newer = (is_later ^ is_same).fill_null(pl.col("labelled_at_utc_0").is_null())  # the same is known since the first
-    picked = {name: pl.when(newer).then(f"{name}_1").otherwise(f"{name}_0") for name in _LABEL}
-    return joined.with_columns(**picked).drop(f"{name}_{number}" for name in _LABEL for number in (0, 1))
+    return {name: pl.when(newer).then(f"{name}_1").otherwise(f"{name}_0") for name in _LABEL}
 
 
 def known_since() -> pl.Expr:

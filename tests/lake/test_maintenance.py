@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -98,6 +99,22 @@ def test_a_table_without_partitions_is_joined_too(home: Home) -> None:
 
     assert maintain(table(home), UPKEEP, NOW, thorough=False).files == 1
     assert numbers(table(home)) == list(range(1, FEWEST_SMALL_FILES + 1))
+
+
+def test_a_full_file_of_a_table_without_partitions_stays_as_it_is_and_of_one_stretch(home: Home) -> None:
+    """Joined with others again and again its rows would be mixed with theirs, and whoever looks for some would read all."""
+    noise = np.random.default_rng(1).bytes(96 * 100_000).hex()
+    texts = [noise[first : first + 192] for first in range(0, len(noise), 192)]
+    table(home).append_once(rows(1, 100_000).drop("event_date").with_columns(text=pl.Series(texts)), "a")
+    full = files(table(home))
+    for number in range(FEWEST_SMALL_FILES):
+        table(home).append_once(rows(100_001 + number, 100_001 + number).drop("event_date"), "a")
+
+    assert maintain(table(home), UPKEEP, NOW, thorough=False).joined_files == FEWEST_SMALL_FILES
+
+    assert table(home).files()["num_records"].sort().to_list() == [FEWEST_SMALL_FILES, 100_000]
+    assert {Path(path) for path in table(home).open().file_uris()} & full == full
+    assert numbers(table(home)) == [*range(1, 100_001 + FEWEST_SMALL_FILES)]
 
 
 def test_a_source_goes_on_where_it_was_after_its_files_and_its_log_are_gone(home: Home) -> None:

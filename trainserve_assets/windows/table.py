@@ -60,9 +60,5 @@ def _newest(table: Table, which: pl.Expr, reach: Sequence[tuple[pl.Expr, int]] |
         newest = windows.filter(pl.col("metric") == ROWS).select(start.max()).collect().item()
         recent = [what & (start > newest - timedelta(days=days)) for what, days in reach] if newest else [pl.lit(value=False)]
         windows = windows.filter(pl.any_horizontal(recent))
-    return (
-        windows.sort(*_WINDOW, *_KNOWLEDGE)
-        .unique(_WINDOW, keep="last", maintain_order=True)
-        .select(WINDOWS_SCHEMA.names())
-        .collect()
-    )
+    is_last = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(-1)) for name in _WINDOW)
+    return windows.sort(*_WINDOW, *_KNOWLEDGE).filter(is_last).select(WINDOWS_SCHEMA.names()).collect()
