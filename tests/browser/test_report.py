@@ -1,6 +1,5 @@
 """A report in a browser: nothing is fetched but the page itself, and it can be read on a narrow screen, in the dark, on paper."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -12,20 +11,15 @@ from lake.documents import DocumentStore
 from lake.home import Home
 from lake.input_schema import Task
 from tests.exhibits import TASKS, exhibit
+from tests.reported import reports_on
 from trainserve_assets.report import write_files
-from trainserve_assets.report.server import ReportServer
 
 
 @pytest.fixture
 def reports(home: Home) -> Iterator[str]:
     """The address of a server with a report for each task, by its folder."""
-    DocumentStore(home.lake)
-    with ReportServer(home.lake, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with reports_on(home) as server:
         yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
 
 
 def report_of(home: Home, task: Task) -> str:

@@ -6,52 +6,30 @@ import random
 import signal
 import threading
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from lake.home import Home
 from lake.log.backlog import backlog
 from tests.parcel_training import parcel_use_case
-from tests.ports import proxy_port
 from tests.promises import assert_promises_kept
 from tests.scenario import USE_CASE
-from tests.served import Approver, eventually, toy, varied
+from tests.served import Approver, eventually, toy
+from tests.two_arms import labelled_parcels, two_arms
 from trainserve_assets.demo.record import ClientRecord
-from trainserve_assets.demo.replay import Example, Replay
+from trainserve_assets.demo.replay import Replay
 from trainserve_assets.platform.processes import Processes
-from trainserve_assets.platform.topology import Topology
 
 REQUESTS = 3_000
 VICTIMS = ("proxy", "shipper", f"predictor-{USE_CASE}-challenger", "proxy", "shipper", "proxy")
-
-
-def examples() -> list[Example]:
-    """Parcels a minute apart, each labelled three hours later."""
-    hour_us = 3_600_000_000
-    return [
-        Example(
-            key=str(number),
-            event_time_us=number * hour_us // 60,
-            record=row | {"parcel_id": f"P-{number}"},
-            label=float(number % 2),
-            labelled_at_us=number * hour_us // 60 + 3 * hour_us,
-        )
-        for number, row in enumerate(varied(REQUESTS))
-    ]
 
 
 def test_kills_lose_nothing_and_double_nothing(home: Home, tmp_path: Path) -> None:
     approver = Approver(home)
     approver.release(toy(1))
     approver.release(toy(2), "challenger")
-    arms = ((USE_CASE, "champion"), (USE_CASE, "challenger"))
-    topology = Topology(
-        home=home,
-        host="127.0.0.1",
-        proxy_port=proxy_port(len(arms)),
-        dagit_port=0,
-        arms=arms,
-        shares=((USE_CASE, "challenger", 0.3),),
-    )
+    topology = two_arms(home, challenger_share=0.3)
+    parcels = list(islice(labelled_parcels(), REQUESTS))
     randomness = random.Random(7)  # noqa: S311 - a fixed seed, so that a failure can be repeated
     answers = 0
     moments = sorted(randomness.sample(range(100, REQUESTS - 100), len(VICTIMS)))
@@ -73,7 +51,7 @@ def test_kills_lose_nothing_and_double_nothing(home: Home, tmp_path: Path) -> No
                         os.kill(victim, signal.SIGKILL)
                     killed.append(victim)
 
-        asyncio.run(Replay(parcel_use_case(), topology.proxy_url, record, kill_when_due).run(examples()))
+        asyncio.run(Replay(parcel_use_case(), topology.proxy_url, record, kill_when_due).run(parcels))
         eventually(lambda: backlog(home).bytes == 0, within_s=60)
 
         assert len(killed) == 1 + len(VICTIMS)

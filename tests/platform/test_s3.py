@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from obstore.store import from_url
 
+import lake.bucket
 from lake.commands.verify import verify
 from lake.delta import Table
 from lake.home import Home
@@ -114,8 +115,15 @@ def test_the_loop_from_training_to_feedback_needs_no_folder_for_its_lake(
 
 @pytest.mark.parametrize("ailing", [Bucket.away, Bucket.hanging])
 def test_without_the_store_answers_are_logged_and_what_waited_is_shipped_once_when_it_is_back(
-    afar: Home, bucket: Bucket, processes: Processes, ailing: Callable[[Bucket], AbstractContextManager[None]]
+    afar: Home,
+    bucket: Bucket,
+    processes: Processes,
+    monkeypatch: pytest.MonkeyPatch,
+    ailing: Callable[[Bucket], AbstractContextManager[None]],
 ) -> None:
+    """How long a store that hangs is waited for by default, a test of the bucket says; here it is less."""
+    monkeypatch.setattr(lake.bucket, "_SOON_TIMEOUTS", dict.fromkeys(("connect_timeout", "read_timeout"), timedelta(seconds=2)))
+    monkeypatch.setattr(lake.bucket, "_SOON_RETRIES", {"max_retries": 2, "retry_timeout": timedelta(seconds=2)})
     Approver(afar).release(toy())
     [row] = varied(1)
     with listening(create_app(afar, USE_CASE, "champion")) as url, proxied(afar, parameters({"champion": url})) as client:

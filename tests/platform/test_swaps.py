@@ -12,10 +12,10 @@ import pytest
 
 from lake.home import Home
 from lake.release.decision import DecisionKind
-from tests.ports import proxy_port
 from tests.proxied import predictions
-from tests.scenario import USE_CASE, parcel, records_body
+from tests.scenario import parcel, records_body
 from tests.served import PREDICT, Approver, eventually, toy
+from tests.two_arms import two_arms
 from trainserve_assets.platform.processes import Processes
 from trainserve_assets.platform.topology import Topology
 
@@ -74,9 +74,7 @@ class Load:
 @pytest.fixture
 def topology(home: Home) -> Topology:
     """Predictors of a champion and of a challenger with half of the requests, and the proxy, on free ports."""
-    arms = ((USE_CASE, "champion"), (USE_CASE, "challenger"))
-    shares = ((USE_CASE, "challenger", 0.5),)
-    return Topology(home=home, host="127.0.0.1", proxy_port=proxy_port(2), dagit_port=0, arms=arms, shares=shares)
+    return two_arms(home, challenger_share=0.5)
 
 
 def test_roll_back_and_revocation_fail_no_request_and_take_at_most_two_seconds(home: Home, topology: Topology) -> None:
@@ -91,7 +89,7 @@ def test_roll_back_and_revocation_fail_no_request_and_take_at_most_two_seconds(h
         with httpx.Client(base_url=topology.proxy_url, trust_env=False) as client:
             eventually(lambda: client.post(PREDICT, content=records_body(parcel())).status_code == httpx.codes.OK)
         with load.running():
-            load.settle(time.monotonic(), {second, challenger})
+            load.settle(time.monotonic() - DEADLINE_S, {second, challenger})  # nothing has changed yet
 
             decisions: list[tuple[DecisionKind, str, str, set[str]]] = [
                 ("roll back", first, "champion", {first, challenger}),

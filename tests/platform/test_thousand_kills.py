@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -24,12 +23,11 @@ from lake.log.backlog import backlog
 from lake.times import now_utc
 from tests.nursery import Child, Nursery
 from tests.parcel_training import parcel_use_case
-from tests.ports import proxy_port
 from tests.promises import assert_promises_kept
-from tests.scenario import USE_CASE
-from tests.served import Approver, eventually, toy, varied
+from tests.served import Approver, eventually, toy
+from tests.two_arms import labelled_parcels, two_arms
 from trainserve_assets.demo.record import ClientRecord
-from trainserve_assets.demo.replay import Example, Replay
+from trainserve_assets.demo.replay import Replay
 from trainserve_assets.platform.processes import ProcessSpec
 from trainserve_assets.platform.topology import Topology
 
@@ -38,7 +36,6 @@ PARTS = 10
 LONGEST_LIFE_S = 1.0  # from when it is ready; a quarter are killed before
 LONGEST_WAIT_S = 30.0
 BATCH = 200
-MINUTE_US = 60_000_000
 
 
 class Lives:
@@ -113,22 +110,9 @@ class Reaper:
             return True
 
 
-def examples() -> Iterator[Example]:
-    """Parcels without end, a minute apart, each labelled three hours later."""
-    rows = varied(3_000)
-    for number in count():
-        yield Example(
-            key=str(number),
-            event_time_us=number * MINUTE_US,
-            record=rows[number % len(rows)] | {"parcel_id": f"P-{number}"},
-            label=float(number % 2),
-            labelled_at_us=(number + 180) * MINUTE_US,
-        )
-
-
 def load(topology: Topology, record: ClientRecord, done: Callable[[], bool]) -> None:
     """Send requests and labels until done; each is tried again until it is answered."""
-    parcels = examples()
+    parcels = labelled_parcels()
     while not done():
         batch = [next(parcels) for _ in range(BATCH)]
         asyncio.run(Replay(parcel_use_case(), topology.proxy_url, record, lambda _: None).run(batch))
@@ -157,15 +141,7 @@ def test_a_thousand_kills_break_no_promise(home: Home, tmp_path: Path, part: int
         approver = Approver(home)
         approver.release(toy(1))
         approver.release(toy(2), "challenger")
-    arms = ((USE_CASE, "champion"), (USE_CASE, "challenger"))
-    topology = Topology(
-        home=home,
-        host="127.0.0.1",
-        proxy_port=proxy_port(len(arms)),
-        dagit_port=0,
-        arms=arms,
-        shares=((USE_CASE, "challenger", 0.3),),
-    )
+    topology = two_arms(home, challenger_share=0.3)
     specs = topology.serving()
     if part % 3 == 1:
         specs.append(renamed(topology.shipper(), "second-shipper"))

@@ -1,7 +1,6 @@
 """For any valid row every way in gives the bits of the trained model called directly: CatBoost's and scikit-learn's."""
 
 from collections.abc import Iterator, Sequence
-from datetime import MAXYEAR, MINYEAR, datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from lake.input_schema import InputSchema, Task
 from lake.package import seal
 from serving.app import create_app
 from serving.prediction import ROWS_ON_THE_LOOP
+from tests.any_parcel import ROW
 from tests.parcel_log import FEATURES, LOG_FROM, manifest, parcels_sent
 from tests.protocol import binary_body, outputs_of
 from tests.scenario import USE_CASE, parcel_schema, records_body, tensors_body
@@ -44,22 +44,6 @@ TRAINERS: list[tuple[Trainer, str, Task]] = [
     ("linear_regression", "sklearn", "regression"),
     ("linear_regression", "linear", "regression"),
 ]
-
-OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-ROW = st.fixed_dictionaries(
-    {
-        "parcel_id": st.text(max_size=20),
-        "sent_at": st.datetimes(timezones=OFFSETS).filter(lambda time: MINYEAR < time.year < MAXYEAR).map(datetime.isoformat),
-        "depot": st.sampled_from(["north", "south", "harbour"]),
-        "weight_kg": st.floats(0, 1000) | st.integers(0, 1000),
-        "express": st.booleans(),
-    },
-    optional={
-        "carrier": st.none() | st.sampled_from(["bike", "van"]) | st.text(max_size=256),
-        "distance_km": st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53),
-        "stops": st.none() | st.integers(0, 50),
-    },
-)
 
 
 class Direct(msgspec.Struct, frozen=True):

@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from serving.prediction import ROWS_ON_THE_LOOP
+from tests.any_parcel import ROW
 from tests.scenario import USE_CASE, parcel, records_body, tensors_body, without
 from tests.served import INFER, PREDICT, Client, scores_of, toy, varied
 
@@ -43,22 +43,7 @@ def test_a_batch_equals_its_single_rows(client: Client, count: int) -> None:
 
 
 @settings(max_examples=50)
-@given(
-    row=st.fixed_dictionaries(
-        {
-            "parcel_id": st.text(max_size=20),
-            "sent_at": st.just("2013-07-01T09:30:00+02:00"),
-            "depot": st.sampled_from(["north", "south", "harbour"]),
-            "weight_kg": st.floats(0, 1000) | st.integers(0, 1000),
-            "express": st.booleans(),
-        },
-        optional={
-            "carrier": st.none() | st.sampled_from(["bike", "van"]) | st.text(max_size=256),
-            "distance_km": st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53),
-            "stops": st.none() | st.integers(0, 50),
-        },
-    )
-)
+@given(row=ROW)
 def test_any_valid_row_gets_the_trained_models_score(client: Client, row: dict[str, Any]) -> None:
     assert predicted(client, row) == inferred(client, row) == [toy().score(row)]
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.request import urlopen
@@ -19,6 +18,7 @@ from lake.listener import bind
 from tests.exhibits import exhibit
 from tests.parcel_training import Platform, failures
 from tests.ports import free_port
+from tests.reported import reports_on
 from trainserve_assets.platform.processes import Processes
 from trainserve_assets.platform.topology import Topology
 from trainserve_assets.report import write_files
@@ -32,13 +32,8 @@ ADDRESS = "http://127.0.0.1:3001"
 @pytest.fixture
 def server(home: Home) -> Iterator[ReportServer]:
     """A server of reports on the home's lake."""
-    DocumentStore(home.lake)
-    with ReportServer(home.lake, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with reports_on(home) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 class Got(msgspec.Struct, frozen=True, kw_only=True):
