@@ -1,5 +1,6 @@
 """Erasing beside those who answer and ship, in a bucket, of hashed entities, and by a process that is killed anywhere."""
 
+import shutil
 import signal
 import subprocess
 import threading
@@ -71,12 +72,21 @@ def assert_erased(home: Home) -> None:
     assert rows(home, DATASET).filter(parcel_id=OTHER).height == 2
 
 
+@pytest.fixture(scope="module")
+def filled_once(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home that is filled; to be copied, and not to be changed."""
+    home = Home.at(tmp_path_factory.mktemp("filled") / "home")
+    with dg.DagsterInstance.ephemeral() as instance:
+        filled(Platform(home, instance))
+    return home
+
+
 @pytest.mark.parametrize("failpoint", [*MOMENTS_OF_ERASURE, "rows erased:2", "examples erased:2", "files removed:4"])
 def test_an_erasure_that_is_killed_anywhere_is_finished_by_the_next(
-    home: Home, instance: dg.DagsterInstance, erase: Erase, installed: Install, failpoint: str
+    home: Home, filled_once: Home, erase: Erase, installed: Install, failpoint: str
 ) -> None:
-    platform = filled(Platform(home, instance))
-    defs = installed(platform.use_case)
+    shutil.copytree(filled_once.root, home.root, dirs_exist_ok=True)
+    defs = installed(parcel_use_case())
 
     assert killed_at(home, defs, failpoint) == -signal.SIGKILL
     said = erase(*CONFIRMED)
