@@ -38,6 +38,7 @@ def lines(platform: Platform, version: PolicyVersion) -> tuple[str, str]:
     return pasteable(sign(decision, ADA)), pasteable(sign(decision, ADA, BOB))
 
 
+@pytest.mark.slow
 def test_two_people_release_in_the_launchpad_and_one_alone_does_not(page: Page, platform: Platform) -> None:
     alone, together = lines(platform, newest_policy(platform.home))
     page.goto("/assets/late_parcel/evaluation")
