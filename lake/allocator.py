@@ -12,4 +12,4 @@ def keep_free_memory() -> None:
     system anew for every batch, which was seen to take a fifth of the time. Whoever runs the process may say otherwise in its
     environment.
     """
-    os.environ.setdefault(_SETTINGS, "dirty_decay_ms:10000,muzzy_decay_ms:-1")
+    os.environ.setdefault(_SETTINGS, "dirty_decay_ms:10000,muzzy_decay_ms:0")
