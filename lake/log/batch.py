@@ -105,18 +105,20 @@ class BatchReader:
         self._damages.append(damage)
         seqs = [seq for seq, record in enumerate(contents.records, start=first_seq(path)) if record is not None]
         records = [record for record in contents.records if record is not None]
-        while records:
-            try:
-                group = self._group_of(records[0])
-            except Unreadable:
-                damage.records.append(records[0])
-                records, seqs = records[1:], seqs[1:]
-                continue
+        for group in self._groups:
             of_it = [record.startswith(group.kind.beginning) for record in records]
             group.records += compress(records, of_it)
             group.seqs += compress(seqs, of_it)
             others = [not own for own in of_it]
             records, seqs = [*compress(records, others)], [*compress(seqs, others)]
+        for seq, record in zip(seqs, records, strict=True):  # of a kind that is new here, or of none
+            try:
+                group = self._group_of(record)
+            except Unreadable:
+                damage.records.append(record)
+                continue
+            group.records.append(record)
+            group.seqs.append(seq)
         for group in self._groups:
             if len(group.seqs) >= _AT_LEAST_BY_FRAME:
                 self._decode(group)
