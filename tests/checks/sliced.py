@@ -9,8 +9,9 @@ import numpy as np
 from checks.calibration import STANDING_DAYS
 from checks.days import LabelledDay
 from checks.slices import calibrated_in_every_slice
-from checks.verdict import Verdict
+from checks.verdict import Remedy, Verdict
 from tests.checks import flights_days
+from tests.checks.days import FIRST
 
 RATE = 0.2
 LARGEST, MOVED = "depot=north", "depot=harbour"
@@ -40,6 +41,34 @@ def days_until_off(sliced: Sliced, claim: Claim = calibrated_in_every_slice, beg
     """Looking every day from this one on; the number of days there are, when none is."""
     _, whole = sliced
     return next((look - begins for look in range(begins + 1, len(whole) + 1) if off(judged(sliced, look, claim))), len(whole))
+
+
+def days_until_found(sliced: Sliced, name: str, claim: Claim = calibrated_in_every_slice, begins: int = 40) -> int:
+    """The same, where no slice but the one of this name may be called off."""
+    days = days_until_off(sliced, claim, begins)
+    found = off(judged(sliced, begins + days, claim))
+    assert found in ([name], []), found
+    return days
+
+
+def provisional_looks(sliced: Sliced, looks: range, claim: Claim = calibrated_in_every_slice) -> tuple[int, list[int]]:
+    """Looking on these days: the first on which it failed, which it does from then on, and all on which it is provisional."""
+    verdicts = {look: judged(sliced, look, claim) for look in looks}
+    seen = min(look for look, verdict in verdicts.items() if not verdict.passed)
+    assert not any(verdict.passed for look, verdict in verdicts.items() if look >= seen)
+    return seen, [look for look, verdict in verdicts.items() if verdict.provisional]
+
+
+def assert_says_all(verdict: Verdict, remedy: Remedy, seen: str) -> None:
+    """That the slice which is off from day 40 on is named: since when, what was `seen`, over how many rows, and what to do."""
+    assert not verdict.passed
+    assert verdict.remedy == remedy
+    assert verdict.observed is not None
+    assert verdict.observed >= 1
+    assert verdict.reason.startswith(f"depot=south: since {FIRST + timedelta(days=40)} {seen}")
+    assert "in all other answers" in verdict.reason
+    assert f"over 20 days with {verdict.rows:,} labelled answers, seen on 2013-08-" in verdict.reason
+    assert "0.2 false alarms a year at most over 5 slices together" in verdict.reason
 
 
 def years_off(years: Iterable[Sliced], claim: Claim = calibrated_in_every_slice) -> float:

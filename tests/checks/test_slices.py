@@ -8,26 +8,17 @@ import pytest
 from checks.calibration import STANDING_DAYS, answers_are_calibrated
 from checks.days import LabelledDay
 from tests.checks import flights_days
-from tests.checks.days import FIRST, sliced_days
+from tests.checks.days import sliced_days
 from tests.checks.sliced import EVEN as SIZES
-from tests.checks.sliced import RATE, bootstrapped, judged, off, years_off
-
-
-def days_until_found(seed: int, shift: float, *, begins: int = 40) -> int:
-    """Looking every day; nothing else may be found."""
-    sliced = sliced_days(120, seed, SIZES, moved={"depot=south": shift}, moved_from=begins)
-    for look in range(begins + 1, 121):
-        if found := off(judged(sliced, look)):
-            assert found == ["depot=south"]
-            return look - begins
-    return 120
+from tests.checks.sliced import RATE, assert_says_all, bootstrapped, days_until_found, judged, off, provisional_looks, years_off
 
 
 @pytest.mark.parametrize(("shift", "median", "at_most"), [(0.5, 15, 30), (1.0, 6, 12), (-1.0, 12, 22)])
 def test_a_model_that_is_off_in_one_slice_is_found_there_within_days_and_in_no_other(
     shift: float, median: int, at_most: int
 ) -> None:
-    found = sorted(days_until_found(seed, shift) for seed in range(8))
+    years = (sliced_days(120, seed, SIZES, moved={"depot=south": shift}, moved_from=40) for seed in range(8))
+    found = sorted(days_until_found(year, "depot=south") for year in years)
 
     assert found[4] <= median
     assert found[-1] <= at_most
@@ -36,25 +27,13 @@ def test_a_model_that_is_off_in_one_slice_is_found_there_within_days_and_in_no_o
 def test_the_finding_says_which_slice_since_when_what_was_seen_over_how_many_rows_and_what_to_do() -> None:
     verdict = judged(sliced_days(60, 3, SIZES, moved={"depot=south": 1.0}, moved_from=40))
 
-    assert not verdict.passed
-    assert verdict.remedy == "recalibrate"
-    assert verdict.observed is not None
-    assert verdict.observed >= 1
-    begins = FIRST + timedelta(days=40)
-    assert verdict.reason.startswith(f"depot=south: since {begins} more happens than is predicted: predicted over observed is 0.")
-    assert "in all other answers" in verdict.reason
-    assert f"over 20 days with {verdict.rows:,} labelled answers, seen on 2013-08-" in verdict.reason
-    assert "0.2 false alarms a year at most over 5 slices together" in verdict.reason
+    assert_says_all(verdict, "recalibrate", "more happens than is predicted: predicted over observed is 0.")
 
 
 def test_a_finding_is_provisional_until_it_has_stood_for_four_weeks() -> None:
-    sliced = sliced_days(100, 3, SIZES, moved={"depot=south": 1.0}, moved_from=40)
+    seen, provisional = provisional_looks(sliced_days(100, 3, SIZES, moved={"depot=south": 1.0}, moved_from=40), range(41, 101))
 
-    looks = {look: judged(sliced, look) for look in range(41, 101)}
-    seen = min(look for look, verdict in looks.items() if not verdict.passed)
-
-    assert [look for look, verdict in looks.items() if verdict.provisional] == list(range(seen, seen + STANDING_DAYS))
-    assert not any(looks[look].passed for look in range(seen, 101))
+    assert provisional == list(range(seen, seen + STANDING_DAYS))
 
 
 def test_sound_slices_raise_hardly_any_alarm_however_often_one_looks() -> None:
