@@ -216,9 +216,13 @@ def test_a_bucket_that_is_not_there_is_no_empty_lake(bucket: Bucket) -> None:
         store.put_new("a/1.json", b"1")
 
 
-def test_a_lake_that_is_away_is_unavailable_and_answers_again(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:  # by default a table is tried ten times, for four seconds
-        patch.setattr(lake.delta, "table_options", lambda address: {**(table_options(address) or {}), "max_retries": "2"})
+@pytest.mark.parametrize("retries", [pytest.param({"max_retries": "2"}), pytest.param({}, marks=pytest.mark.slow)])
+def test_a_lake_that_is_away_is_unavailable_and_answers_again(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, retries: dict[str, str]
+) -> None:
+    """By default a table is tried ten times, for four seconds."""
+    with monkeypatch.context() as patch:
+        patch.setattr(lake.delta, "table_options", lambda address: {**(table_options(address) or {}), **retries})
         table = Table(bucket.lake, USE_CASE, "labels")
     store = DocumentStore(bucket.lake, make=False)
     store.put_new("a/1.json", b"1")
