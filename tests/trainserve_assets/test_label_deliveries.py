@@ -1,6 +1,5 @@
 """The asset `label_deliveries`: what a data engineer sees of a drop in Dagit, and the sensor that finds new ones."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -18,13 +17,6 @@ from tests.drops import by_request, drops, labels, put, said
 from tests.parcel_training import Platform, failures, parcel_use_case
 from tests.scenario import USE_CASE, parcel_schema, private_schema
 from trainserve_assets.use_case import Retention
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A Dagster instance in memory: runs take a tenth of the time that they take on disk."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 @pytest.fixture

@@ -164,18 +164,18 @@ def test_the_tables_of_no_one_use_case_have_their_own_maintenance(home: Home, in
 
 @pytest.mark.parametrize(("name", "cron", "thorough"), [("often", "*/15 * * * *", False), ("nightly", "40 3 * * *", True)])
 def test_schedules_run_by_themselves_and_wait_for_the_run_before(
-    home: Home, instance: dg.DagsterInstance, name: str, cron: str, *, thorough: bool
+    home: Home, kept_instance: dg.DagsterInstance, name: str, cron: str, *, thorough: bool
 ) -> None:
-    [schedule] = [one for one in Platform(home, instance).definitions.schedules or [] if one.name.endswith(name)]
+    [schedule] = [one for one in Platform(home, kept_instance).definitions.schedules or [] if one.name.endswith(name)]
     assert isinstance(schedule, dg.ScheduleDefinition)
     assert (schedule.cron_schedule, schedule.default_status) == (cron, dg.DefaultScheduleStatus.RUNNING)
 
-    [request] = schedule.evaluate_tick(dg.build_schedule_context(instance)).run_requests or []
+    [request] = schedule.evaluate_tick(dg.build_schedule_context(kept_instance)).run_requests or []
     assert request.run_config["ops"]["late_parcel__maintenance"]["config"] == {"thorough": thorough}
-    instance.create_run_for_job(
-        Platform(home, instance).definitions.resolve_job_def(f"{USE_CASE}_maintenance"), status=dg.DagsterRunStatus.STARTED
+    kept_instance.create_run_for_job(
+        Platform(home, kept_instance).definitions.resolve_job_def(f"{USE_CASE}_maintenance"), status=dg.DagsterRunStatus.STARTED
     )
-    assert schedule.evaluate_tick(dg.build_schedule_context(instance)).skip_message == "the run before has not ended"
+    assert schedule.evaluate_tick(dg.build_schedule_context(kept_instance)).skip_message == "the run before has not ended"
 
 
 @pytest.mark.parametrize(
